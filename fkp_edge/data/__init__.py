@@ -1,0 +1,43 @@
+"""Labelled faces from files: `load` finds the format by what lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fkp_edge.data.faceset import FaceSet
+from fkp_edge.data.ibug import Scene, read_ibug_folder, read_pts, read_scenes
+from fkp_edge.data.kaggle import read_kaggle
+from fkp_edge.data.pictures import find_pictures, read_picture
+from fkp_edge.errors import InputError
+from fkp_edge.keypoints import FKP15, Schema
+
+__all__ = [
+    "FaceSet",
+    "Scene",
+    "find_pictures",
+    "load",
+    "read_ibug_folder",
+    "read_kaggle",
+    "read_picture",
+    "read_pts",
+    "read_scenes",
+]
+
+
+def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
+    """The face sets at `path`: a Kaggle CSV or zip, a folder of .pts, or a folder of such folders.
+
+    Raises:
+        InputError: nothing readable is there, or `schema` has points that the labels lack.
+    """
+    if path.suffix.lower() in {".csv", ".zip"}:
+        if schema is not FKP15:
+            raise InputError(f"{path} labels Kaggle's 15 points; expected a model of schema fkp15, got {schema.name}")
+        return [read_kaggle(path)]
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; expected a folder of .pts files or Kaggle's training.csv or .zip")
+    folders = [path, *sorted(p for p in path.iterdir() if p.is_dir())]
+    sets = [read_ibug_folder(folder, schema) for folder in folders if any(folder.glob("*.pts"))]
+    if not sets:
+        raise InputError(f"no labelled faces in {path}; expected NAME.pts beside NAME.jpg, there or one folder below")
+    return sets

@@ -1,0 +1,42 @@
+"""FaceSet: labelled faces, whatever file they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.geometry import CROP_SIZE, Crop, crop_from_labels
+from fkp_edge.keypoints import Points, Schema
+
+__all__ = ["FaceSet"]
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSet:
+    """Pictures with one labelled face each."""
+
+    name: str
+    """What reports call this set, such as `afw`."""
+    schema: Schema
+    """Which points are labelled."""
+    points: Points
+    """(N, K, 2), pixels of each picture; NaN where a point is not labelled."""
+    images: Sequence[NDArray[np.uint8]]
+    """N grey pictures (H, W)."""
+    labels: tuple[str, ...]
+    """N names of the faces, for lists of the worst."""
+    cropped: bool = False
+    """True where the pictures already are 96x96 crops (Kaggle): they are used whole."""
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def crop(self, index: int) -> Crop:
+        """The crop that frames face `index` as its labels say (the whole picture where it already is a crop)."""
+        if self.cropped:
+            middle = (CROP_SIZE - 1) / 2
+            return Crop(middle, middle, CROP_SIZE)
+        return crop_from_labels(self.points[index], self.schema)

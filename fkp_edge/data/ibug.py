@@ -1,0 +1,125 @@
+"""Reads faces annotated as iBUG does it: NAME.jpg beside NAME.pts, or photographs with a faces.json.
+
+Format: https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/ ; .pts coordinates are 1-based.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fkp_edge.data.faceset import FaceSet
+from fkp_edge.data.pictures import PICTURE_SUFFIXES, Pictures
+from fkp_edge.errors import InputError
+from fkp_edge.geometry import Box
+from fkp_edge.keypoints import IBUG68, Points, Schema, from_ibug68
+
+__all__ = ["Scene", "read_ibug_folder", "read_pts", "read_scenes"]
+
+MAX_PTS_BYTES = 64 * 1024
+MAX_JSON_BYTES = 64 * 2**20
+
+
+def _read_text(path: Path, limit: int) -> str:
+    try:
+        if (size := path.stat().st_size) > limit:
+            raise InputError(f"{path} has {size} bytes, expected at most {limit}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}; expected a text file") from error
+
+
+def read_pts(path: Path) -> Points:
+    """The 68 points of an iBUG .pts file as (68, 2), 0-based pixels.
+
+    Raises:
+        InputError: the file is missing, not in the format, or has another number of points.
+    """
+    text = _read_text(path, MAX_PTS_BYTES)
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        raise InputError(f"{path} has no {{ ... }} block of points; expected the iBUG .pts format")
+    cells = text[start + 1 : end].split()
+    try:
+        values = np.array(cells, np.float64)
+    except ValueError:
+        bad = next(cell for cell in cells if not _is_number(cell))
+        raise InputError(f"{path} has {bad!r} among its points; expected numbers") from None
+    if values.size != 2 * IBUG68.size:
+        raise InputError(f"{path} has {values.size / 2:g} points; expected {IBUG68.size} in the iBUG order")
+    if not np.isfinite(values).all():
+        raise InputError(f"{path} has a point that is not finite; expected pixels")
+    return (values.reshape(-1, 2) - 1).astype(np.float32)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def read_ibug_folder(folder: Path, schema: Schema) -> FaceSet:
+    """The faces of a folder of NAME.pts with a picture of the same name, in the points of `schema`.
+
+    Raises:
+        InputError: no .pts file, a .pts without its picture, or a bad .pts.
+    """
+    files = sorted(folder.glob("*.pts"))
+    if not files:
+        raise InputError(f"no .pts files in {folder}; expected NAME.pts beside NAME.jpg")
+    pictures = {p.stem: p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES}
+    for file in files:
+        if file.stem not in pictures:
+            raise InputError(f"{file} has no picture beside it; expected {file.stem}.jpg or .png")
+    points = np.stack([from_ibug68(read_pts(file), schema) for file in files])
+    labels = tuple(file.stem for file in files)
+    return FaceSet(folder.name, schema, points, Pictures([pictures[name] for name in labels]), labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A whole photograph with its annotated faces."""
+
+    path: Path
+    """The picture file."""
+    faces: tuple[Points, ...]
+    """Annotated faces, each (68, 2) pixels."""
+    ignore: tuple[Box, ...]
+    """Boxes of faces that nobody annotated: neither hit nor false."""
+
+
+def read_scenes(folder: Path) -> list[Scene]:
+    """The photographs of a folder with `faces.json` (and `unannotated.json`), by name.
+
+    Raises:
+        InputError: faces.json is missing, malformed, or names a picture that is not there.
+    """
+    faces = _read_json_object(folder / "faces.json")
+    ignore = _read_json_object(folder / "unannotated.json") if (folder / "unannotated.json").exists() else {}
+    scenes = []
+    for name in sorted(faces):
+        path = folder / name
+        if path.parent != folder or not path.is_file():
+            raise InputError(f"{folder / 'faces.json'} names {name!r}, which is not in {folder}")
+        try:
+            points = tuple(np.array(face, np.float32).reshape(IBUG68.size, 2) for face in faces[name])
+            boxes: tuple[Box, ...] = tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in ignore.get(name, []))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{folder}: {name}: {error}; expected 68 [x, y] a face and [x, y, w, h] a box") from None
+        scenes.append(Scene(path, points, boxes))
+    return scenes
+
+
+def _read_json_object(path: Path) -> dict[str, list[object]]:
+    try:
+        value = json.loads(_read_text(path, MAX_JSON_BYTES))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON: {error}") from None
+    if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
+        raise InputError(f"{path} is not an object of lists; expected file name -> list of faces")
+    return value

@@ -1,0 +1,73 @@
+"""Reads picture files and finds them in folders, with errors that name the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.errors import InputError
+
+__all__ = ["PICTURE_SUFFIXES", "Pictures", "find_pictures", "read_picture"]
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
+MAX_BYTES = 64 * 2**20
+
+
+def read_picture(path: Path, *, color: bool = False) -> NDArray[np.uint8]:
+    """The picture in `path`: (H, W) grey, or (H, W, 3) BGR where `color`.
+
+    Raises:
+        InputError: the file is missing, too large, or no picture that OpenCV reads.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(f"{path} has {size} bytes, expected a picture of at most {MAX_BYTES}")
+        coded = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}; expected a picture file") from error
+    flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
+    picture = cv2.imdecode(coded, flag) if size else None
+    if picture is None:
+        raise InputError(f"{path} is not a picture that OpenCV can read; expected JPEG, PNG or the like")
+    return picture  # type: ignore[return-value]
+
+
+def find_pictures(path: Path) -> list[Path]:
+    """`path` itself if it is a file, else the pictures in that folder (not below it), by name.
+
+    Raises:
+        InputError: nothing is there, or the folder holds no picture.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; expected a picture or a folder of pictures")
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+    if not found:
+        raise InputError(f"no pictures in {path}; expected files ending in {', '.join(sorted(PICTURE_SUFFIXES))}")
+    return found
+
+
+class Pictures(Sequence[NDArray[np.uint8]]):
+    """Grey pictures by path, each read when asked for."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.uint8]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Pictures: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.uint8] | Pictures:
+        if isinstance(index, slice):
+            return Pictures(self._paths[index])
+        return read_picture(self._paths[index])

@@ -1,0 +1,79 @@
+"""Haar face detection (Viola and Jones, CVPR 2001) through OpenCV's cascade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.errors import MissingPartError
+from fkp_edge.geometry import Box
+
+__all__ = ["HaarDetector", "HaarSettings", "find_cascade"]
+
+CASCADE = "haarcascade_frontalface_default.xml"
+DEBIAN_FOLDER = Path("/usr/share/opencv4/haarcascades")
+
+
+@dataclass(frozen=True, slots=True)
+class HaarSettings:
+    """How hard to look."""
+
+    scale_factor: float = 1.1
+    """Ratio between successive window sizes."""
+    min_neighbors: int = 3
+    """Overlapping hits that make a face."""
+    min_size: int = 40
+    """Smallest face, pixels of the given picture."""
+    longest_side: int = 480
+    """The picture is reduced so that its longer side has at most this many pixels."""
+
+
+def find_cascade(folders: tuple[Path, ...] | None = None) -> Path:
+    """The frontal-face cascade file of OpenCV's wheel, else of Debian's package opencv-data.
+
+    Raises:
+        MissingPartError: OpenCV is 5 or later, or no folder has the file; the text says what to install.
+    """
+    if not hasattr(cv2, "CascadeClassifier"):
+        raise MissingPartError(
+            f"OpenCV {cv2.__version__} has no CascadeClassifier; expected OpenCV 4: "
+            "pip install 'opencv-python-headless>=4.10,<5'"
+        )
+    if folders is None:
+        bundled = getattr(getattr(cv2, "data", None), "haarcascades", None)
+        folders = (*((Path(bundled),) if bundled else ()), DEBIAN_FOLDER)
+    for folder in folders:
+        if (folder / CASCADE).is_file():
+            return folder / CASCADE
+    raise MissingPartError(
+        f"{CASCADE} is in none of {', '.join(map(str, folders))}; sudo apt install opencv-data, "
+        "or pip install 'opencv-python-headless>=4.10,<5', which brings it"
+    )
+
+
+class HaarDetector:
+    """Proposes boxes of frontal faces. Not for use by two threads at once."""
+
+    def __init__(self, settings: HaarSettings | None = None, *, cascade: Path | None = None) -> None:
+        self.settings = settings or HaarSettings()
+        path = cascade or find_cascade()
+        self._cascade = cv2.CascadeClassifier(str(path))
+        if self._cascade.empty():
+            raise MissingPartError(f"{path} is not a cascade that OpenCV reads; reinstall opencv-python-headless")
+
+    def detect(self, grey: NDArray[np.uint8]) -> list[Box]:
+        """Boxes (x, y, w, h) of faces in `grey` (H, W), in its pixels, the largest first."""
+        s = self.settings
+        shrink = min(1.0, s.longest_side / max(grey.shape))
+        if shrink < 1.0:
+            grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        smallest = max(24, round(s.min_size * shrink))
+        found = self._cascade.detectMultiScale(
+            grey, scaleFactor=s.scale_factor, minNeighbors=s.min_neighbors, minSize=(smallest, smallest)
+        )
+        boxes = [(x / shrink, y / shrink, w / shrink, h / shrink) for x, y, w, h in found]
+        return sorted(boxes, key=lambda box: -box[2])

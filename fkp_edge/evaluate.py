@@ -1,0 +1,183 @@
+"""Accuracy of a model file on labelled faces, and of its score on whole photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.data import FaceSet, Scene, read_picture
+from fkp_edge.errors import InputError
+from fkp_edge.geometry import (
+    CROP_SIZE,
+    TRACK_JITTER,
+    Box,
+    Crop,
+    box_around,
+    crop_from_box,
+    crop_from_labels,
+    crop_from_track,
+    extract,
+    iou,
+    jittered,
+)
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.keypoints import Points, Schema, from_ibug68
+from fkp_edge.metrics import face_nme, roc_auc, summarise
+
+__all__ = ["CropKind", "Evaluation", "Propose", "evaluate", "evaluate_scenes"]
+
+CropKind = Literal["gt", "haar", "jitter"]
+Propose = Callable[[NDArray[np.uint8]], Sequence[Box]]
+"""Boxes that a face detector proposes in a grey picture."""
+
+MATCH = 0.3
+"""Intersection over union from which a proposed box is that of a labelled face."""
+FOUND = 0.15
+"""NME up to which a reported face counts as the labelled one."""
+TRACK_POINT_ERROR = 0.03
+"""Error of the points that a tracked crop comes from, standard deviation in eye distances."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One model on one set of faces."""
+
+    figures: dict[str, Any]
+    """As `metrics.summarise`, plus `crops`, `missed` and the mean `score`."""
+    nme: NDArray[np.float64]
+    """(N,) NME of each face, a fraction; NaN where Haar missed it or its eye corners are not labelled."""
+    points: Points
+    """(N, K, 2) predicted, picture pixels; NaN where Haar missed the face."""
+
+
+def evaluate(
+    model: KeypointModel, faces: FaceSet, *, crops: CropKind = "gt", propose: Propose | None = None, seed: int = 0
+) -> Evaluation:
+    """Runs `model` on the crop of each face, one pass.
+
+    Args:
+        model: speaks the schema of `faces`.
+        faces: labelled faces.
+        crops: `gt`: framed by the labels; `haar`: the box of `propose` that overlaps those most (what it misses is
+            counted and left out); `jitter`: as the tracker frames a face whose points it had a frame ago.
+        propose: the detector, for `haar`.
+        seed: of `jitter`.
+
+    Raises:
+        InputError: the model speaks another schema, or `haar` finds no face at all or is asked of ready crops.
+    """
+    schema = faces.schema
+    if model.schema is not schema:
+        raise InputError(f"{model.file.path} speaks {model.schema.name}, {faces.name} is labelled in {schema.name}")
+    if faces.cropped and crops != "gt":
+        raise InputError(f"{faces.name} holds ready 96x96 crops; expected --crops gt, got {crops}")
+    rng = np.random.default_rng(seed)
+    points = np.full(faces.points.shape, np.nan, np.float32)
+    scores = []
+    for index, image in enumerate(faces.images):
+        crop = _crop(faces, index, image, crops, propose, rng)
+        if crop is None:
+            continue
+        units, score = model.predict(extract(image, crop))
+        points[index] = crop.to_frame(units)
+        scores.append(score)
+    if not scores:
+        raise InputError(f"the detector found none of the {len(faces)} faces of {faces.name}; try --crops gt")
+    seen = ~np.isnan(points[:, 0, 0])
+    scale = np.array([CROP_SIZE / faces.crop(i).side for i in np.flatnonzero(seen)])
+    figures = summarise(points[seen], faces.points[seen], schema, scale)
+    figures |= {"crops": crops, "missed": int((~seen).sum()), "mean_score": float(np.mean(scores))}
+    nme = np.full(len(faces), np.nan)
+    nme[seen] = face_nme(points[seen], faces.points[seen], schema)
+    return Evaluation(figures, nme, points)
+
+
+def _crop(
+    faces: FaceSet,
+    index: int,
+    image: NDArray[np.uint8],
+    crops: CropKind,
+    propose: Propose | None,
+    rng: np.random.Generator,
+) -> Crop | None:
+    truth = faces.crop(index)
+    if crops == "gt":
+        return truth
+    if crops == "jitter":
+        left, right = faces.schema.eye_centers(faces.points[index])
+        spread = TRACK_POINT_ERROR * float(np.linalg.norm(left - right))
+        seen = faces.points[index] + rng.normal(0, spread, faces.points[index].shape)
+        return jittered(crop_from_track(seen, faces.schema.mean_shape), TRACK_JITTER, rng)
+    assert propose is not None
+    best = max(propose(image), key=lambda box: iou(box, box_around(truth)), default=None)
+    if best is None or iou(best, box_around(truth)) < MATCH:
+        return None
+    return crop_from_box(best)
+
+
+def evaluate_scenes(
+    model: KeypointModel,
+    scenes: Sequence[Scene],
+    *,
+    propose: Propose,
+    find: Callable[[NDArray[np.uint8]], Sequence[Points]],
+) -> dict[str, Any]:
+    """Score and recall on whole photographs.
+
+    Args:
+        model: gives the scores.
+        scenes: photographs with their annotated faces; what overlaps a box of `ignore` counts neither way.
+        propose: boxes whose scores are compared: those that match an annotated face against those that match none.
+        find: points (K, 2) of every face that the whole pipeline reports in a picture.
+    """
+    true_scores: list[float] = []
+    false_scores: list[float] = []
+    faces = proposed = found = false_faces = 0
+    for scene in scenes:
+        picture = read_picture(scene.path)
+        labelled = [from_ibug68(face, model.schema) for face in scene.faces]
+        boxes = [box_around(crop_from_labels(points, model.schema)) for points in labelled]
+        matched: set[int] = set()
+        for box in propose(picture):
+            hits = [i for i, other in enumerate(boxes) if iou(box, other) >= MATCH]
+            matched.update(hits)
+            if hits or not _ignored(box, scene.ignore):
+                score = model.predict(extract(picture, crop_from_box(box)))[1]
+                (true_scores if hits else false_scores).append(score)
+        reported = list(find(picture))
+        hit, false = _match(reported, labelled, scene.ignore, model.schema)
+        faces, proposed, found, false_faces = faces + len(labelled), proposed + len(matched), found + hit, false_faces + false
+    return {
+        "photographs": len(scenes),
+        "faces": faces,
+        "score_auc": roc_auc(np.array(true_scores), np.array(false_scores)),
+        "true_boxes": len(true_scores),
+        "false_boxes": len(false_scores),
+        "proposed_percent": 100 * proposed / max(1, faces),
+        "found_percent": 100 * found / max(1, faces),
+        "false_faces_per_photograph": false_faces / max(1, len(scenes)),
+    }
+
+
+def _ignored(box: Box, ignore: Sequence[Box]) -> bool:
+    return any(iou(box, other) > 0 for other in ignore)
+
+
+def _match(reported: list[Points], labelled: list[Points], ignore: Sequence[Box], schema: Schema) -> tuple[int, int]:
+    """How many labelled faces were found, and how many reported ones are no face."""
+    free = list(range(len(reported)))
+    hits = 0
+    for truth in labelled:
+        errors = {i: float(face_nme(reported[i][None], truth[None], schema)[0]) for i in free}
+        best = min(errors, key=errors.__getitem__, default=None)
+        if best is not None and errors[best] <= FOUND:
+            free.remove(best)
+            hits += 1
+    near = [*ignore, *(box_around(crop_from_labels(points, schema)) for points in labelled)]
+    # A report on a labelled face whose points are too far off is a face not found, but no false face.
+    boxes = [box_around(crop_from_track(reported[i], schema.mean_shape)) for i in free]
+    return hits, sum(not any(iou(box, other) >= MATCH for other in near) for box in boxes)

@@ -1,0 +1,143 @@
+"""Opens a model file with a TFLite runtime and reads points out of it. The CPU is the only backend so far."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.errors import MissingPartError, ModelFileError
+from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.keypoints import SCHEMAS, Points, Schema, schema_named
+from fkp_edge.model_file import ModelFile, Operator, read_model_file
+
+__all__ = ["KeypointModel", "list_operators", "open_model"]
+
+INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
+
+
+def _interpreter_class() -> Any:
+    """The runtime's Interpreter: LiteRT, else tflite-runtime where it is what is installed."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as litert_error:
+        try:
+            from tflite_runtime.interpreter import Interpreter
+        except ImportError:
+            if sys.maxsize < 2**32 or platform.machine().startswith("armv7"):
+                raise MissingPartError(
+                    f"no TFLite runtime for 32-bit {platform.machine()}: LiteRT has wheels for 64-bit systems only; "
+                    "install the 64-bit Raspberry Pi OS"
+                ) from litert_error
+            raise MissingPartError(
+                f"no TFLite runtime ({litert_error}); it runs the network: pip install ai-edge-litert"
+            ) from litert_error
+    return Interpreter
+
+
+class KeypointModel:
+    """A network ready to run. Not for use by two threads at once."""
+
+    def __init__(self, file: ModelFile, *, threads: int = 1) -> None:
+        """Loads `file` on `threads` CPU threads.
+
+        Raises:
+            ModelFileError: the flatbuffer is damaged, or its input or outputs have other shapes than the contract's.
+            MissingPartError: no TFLite runtime is installed.
+        """
+        self.file = file
+        interpreter_class = _interpreter_class()
+        try:
+            # The runtime reads the flatbuffer for as long as it lives: `file` keeps it.
+            self._interpreter = interpreter_class(model_content=file.flatbuffer, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
+        self._input = self._check_input()
+        self._keypoints, self._score, self.schema = self._check_outputs()
+        card = file.card
+        self.mean_shape: Points = np.array(card.mean_shape if card else np.zeros((self.schema.size, 2)), np.float32)
+        if self.mean_shape.shape != (self.schema.size, 2):
+            raise ModelFileError(f"{file.path}: mean shape {self.mean_shape.shape}, expected ({self.schema.size}, 2)")
+
+    def _check_input(self) -> dict[str, Any]:
+        details = self._interpreter.get_input_details()
+        shapes = [(tuple(int(v) for v in d["shape"]), np.dtype(d["dtype"]).name) for d in details]
+        if shapes != [(INPUT_SHAPE, "uint8")] and shapes != [(INPUT_SHAPE, "float32")]:
+            raise ModelFileError(f"{self.file.path} takes {shapes}, expected one input {INPUT_SHAPE} uint8 of raw grey")
+        return dict(details[0])
+
+    def _check_outputs(self) -> tuple[dict[str, Any], dict[str, Any] | None, Schema]:
+        """Outputs by their sizes, 2K and 1: tensor names and order are the converter's whim."""
+        details = self._interpreter.get_output_details()
+        sizes = [tuple(int(v) for v in d["shape"]) for d in details]
+        card = self.file.card
+        expected = [schema_named(card.schema)] if card else list(SCHEMAS.values())
+        for schema in expected:
+            keypoints = [d for d, size in zip(details, sizes, strict=True) if size == (1, 2 * schema.size)]
+            scores = [d for d, size in zip(details, sizes, strict=True) if size == (1, 1)]
+            if len(keypoints) == 1 and len(scores) <= 1 and len(details) == 1 + len(scores):
+                if card and card.has_score != bool(scores):
+                    raise ModelFileError(f"{self.file.path}: its card and its outputs disagree on having a score")
+                return dict(keypoints[0]), dict(scores[0]) if scores else None, schema
+        wanted = " or ".join(f"(1, {2 * schema.size})" for schema in expected)
+        raise ModelFileError(f"{self.file.path} gives outputs {sizes}, expected {wanted} and at most one (1, 1)")
+
+    @property
+    def has_score(self) -> bool:
+        """False for a network that does not say whether its crop holds a face."""
+        return self._score is not None
+
+    def invoke(self, crop: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Raw outputs for `crop` (96, 96): keypoints (2K,) and score (1,) or (0,), in the model's own types."""
+        pixels = crop.reshape(INPUT_SHAPE)
+        if self._input["dtype"] is not np.uint8:
+            pixels = pixels.astype(np.float32)  # type: ignore[assignment]
+        self._interpreter.set_tensor(self._input["index"], pixels)
+        self._interpreter.invoke()
+        keypoints = self._interpreter.get_tensor(self._keypoints["index"])[0]
+        score = self._interpreter.get_tensor(self._score["index"])[0] if self._score else keypoints[:0]
+        return keypoints, score
+
+    def decode(self, keypoints: NDArray[Any], score: NDArray[Any]) -> tuple[Points, float]:
+        """Raw outputs as points (K, 2) in crop units and a score (1.0 for a network without one)."""
+        offsets = _dequantise(keypoints, self._keypoints)
+        value = float(_dequantise(score, self._score)[0]) if self._score else 1.0
+        return offsets.reshape(-1, 2) + self.mean_shape, value
+
+    def predict(self, crop: NDArray[np.uint8]) -> tuple[Points, float]:
+        """Points (K, 2) in crop units and the score of `crop` (96, 96) uint8."""
+        return self.decode(*self.invoke(crop))
+
+
+def _dequantise(raw: NDArray[Any], detail: dict[str, Any] | None) -> NDArray[np.float32]:
+    assert detail is not None
+    scale, zero = detail["quantization"]
+    if not scale:
+        return raw.astype(np.float32)
+    return (raw.astype(np.int32) - zero).astype(np.float32) * np.float32(scale)
+
+
+def open_model(path: Path, *, threads: int = 1, card_required: bool = True) -> KeypointModel:
+    """The model at `path`, checked and ready; see `read_model_file` and `KeypointModel` for the errors."""
+    return KeypointModel(read_model_file(path, card_required=card_required), threads=threads)
+
+
+def list_operators(flatbuffer: bytes) -> tuple[Operator, ...]:
+    """The operators of a TFLite flatbuffer with version and count, by name."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer))
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    found: Counter[tuple[str, int]] = Counter()
+    for operator in model.subgraphs[0].operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        name = (code.customCode or b"").decode() or names.get(builtin, str(builtin))
+        found[name, code.version] += 1
+    return tuple(Operator(name=name, version=version, count=n) for (name, version), n in sorted(found.items()))

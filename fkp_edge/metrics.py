@@ -1,0 +1,83 @@
+"""How far predicted points lie from labelled ones, and how sure that figure is. NumPy only.
+
+NME: mean over the labelled points of a face of the distance, divided by the distance of its outer eye corners (the
+300-W challenge's inter-ocular normalisation, Sagonas et al., ICCV-W 2013).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.keypoints import Schema
+
+__all__ = ["bootstrap_interval", "ced_auc", "face_nme", "point_distances", "roc_auc", "summarise"]
+
+FAILURE = 0.10
+"""NME above which a face counts as failed."""
+
+Floats = NDArray[np.float64]
+
+
+def point_distances(predicted: NDArray[np.floating], true: NDArray[np.floating]) -> Floats:
+    """Distances (N, K) between points (N, K, 2), in their unit; NaN where `true` is not labelled."""
+    return np.asarray(np.linalg.norm(np.asarray(predicted, np.float64) - np.asarray(true, np.float64), axis=-1))
+
+
+def face_nme(predicted: NDArray[np.floating], true: NDArray[np.floating], schema: Schema) -> Floats:
+    """NME of each face, a fraction (N,); NaN where the outer eye corners are not labelled."""
+    return np.asarray(np.nanmean(point_distances(predicted, true), axis=1) / schema.inter_ocular(true))
+
+
+def ced_auc(nme: NDArray[np.floating], limit: float = FAILURE) -> float:
+    """Area under the cumulative error distribution up to `limit`, as a fraction of its rectangle."""
+    return float(np.mean(np.clip(1 - nme / limit, 0, 1)))
+
+
+def roc_auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
+    """Area under the ROC curve: the chance that a positive's score is above a negative's, ties counted half."""
+    if not len(positive) or not len(negative):
+        return float("nan")
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, "left")
+    below_or_equal = np.searchsorted(ordered, positive, "right")
+    return float((below + below_or_equal).mean() / 2 / len(negative))
+
+
+def bootstrap_interval(values: NDArray[np.floating], *, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the mean of `values` (N,): the percentile bootstrap over faces (Efron, 1979)."""
+    values = np.asarray(values, np.float64)
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def summarise(
+    predicted: NDArray[np.floating], true: NDArray[np.floating], schema: Schema, scale: NDArray[np.floating]
+) -> dict[str, Any]:
+    """The figures of one set of faces.
+
+    Args:
+        predicted, true: (N, K, 2) pixels of the pictures.
+        schema: names the points.
+        scale: (N,) crop pixels (96 a side) per picture pixel, for the RMSE.
+    """
+    nme = face_nme(predicted, true, schema)
+    used = nme[np.isfinite(nme)]
+    distances = point_distances(predicted, true)
+    crop_pixels = distances * scale[:, None]
+    normalised = distances / schema.inter_ocular(true)[:, None]
+    low, high = bootstrap_interval(used)
+    per_point = np.nanmean(normalised, axis=0)
+    return {
+        "faces": len(used),
+        "nme_percent": 100 * float(used.mean()),
+        "nme_interval_percent": [100 * low, 100 * high],
+        "failures_percent": 100 * float(np.mean(used > FAILURE)),
+        "ced_auc": ced_auc(used),
+        "rmse_px": float(np.sqrt(np.nanmean(crop_pixels**2) / 2)),
+        "per_point_percent": {name: 100 * float(v) for name, v in zip(schema.names, per_point, strict=True)},
+    }

@@ -1,0 +1,63 @@
+"""Reads a TOML file into one typed record: recipes and the device's configuration. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+
+from fkp_edge.errors import InputError
+
+__all__ = ["Settings", "parse_settings", "read_toml"]
+
+MAX_BYTES = 2**20
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of recipes and configurations: frozen, typed, defaults in the type only."""
+
+
+T = TypeVar("T", bound=Settings)
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """The settings in `path`.
+
+    Raises:
+        InputError: the file is missing or no TOML, a key is unknown (the nearest known one is named) or a value is of
+            the wrong type.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}; expected a TOML file") from error
+    if len(text) > MAX_BYTES:
+        raise InputError(f"{path} has over {MAX_BYTES} bytes; expected a small TOML file")
+    try:
+        values = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+    return parse_settings(values, kind, str(path))
+
+
+def parse_settings(values: dict[str, Any], kind: type[T], where: str) -> T:
+    """`values` as a `kind`; `where` names their origin in errors."""
+    _refuse_unknown(values, kind, where)
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
+            raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}? known: {', '.join(hints)}")
+        if isinstance(value, dict) and isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct):
+            _refuse_unknown(value, hints[key], f"{where} [{key}]")

@@ -1,0 +1,20 @@
+"""TensorFlow with Keras 2 (`tf-keras`): tensorflow-model-optimization rejects Keras 3. Set here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from fkp_edge.errors import MissingPartError
+
+try:
+    import tensorflow as tf
+    import tf_keras as keras
+except ImportError as error:
+    raise MissingPartError(
+        f"training and converting need TensorFlow and tf-keras ({error}); pip install 'fkp-edge[train]'"
+    ) from error
+
+__all__ = ["keras", "tf"]

@@ -1,0 +1,135 @@
+"""Trains a recipe: AdamW on a cosine schedule, averaged weights, checkpoints that resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fkp_edge.data import FaceSet
+from fkp_edge.geometry import extract
+from fkp_edge.keypoints import Points, Schema
+from fkp_edge.metrics import face_nme
+from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.batches import Batch, BatchMaker, ahead
+from fkp_edge.train.losses import keypoint_loss, score_loss
+from fkp_edge.train.recipe import Recipe
+
+__all__ = ["Fitter", "predict_faces"]
+
+EVALUATE_EVERY = 5
+"""Epochs between looks at the validation sets."""
+
+
+def predict_faces(model: keras.Model, faces: FaceSet, mean_shape: NDArray[np.floating]) -> tuple[Points, NDArray[np.float32]]:
+    """Points (N, K, 2) in picture pixels and scores (N,) of the labels' crops of `faces`."""
+    crops = [faces.crop(i) for i in range(len(faces))]
+    pixels = np.stack([extract(faces.images[i], crop) for i, crop in enumerate(crops)])[..., None]
+    out = model.predict(pixels.astype(np.float32), batch_size=128, verbose=0)
+    units = out["keypoints"].reshape(len(crops), -1, 2) + mean_shape
+    points = np.stack([crop.to_frame(u) for crop, u in zip(crops, units, strict=True)])
+    return points, out["score"][:, 0]
+
+
+@dataclass(eq=False)
+class Fitter:
+    """The state of one training run."""
+
+    recipe: Recipe
+    schema: Schema
+    build: Callable[[], keras.Model]
+    batches: BatchMaker
+    validation: list[FaceSet]
+    out: Path
+
+    def __post_init__(self) -> None:
+        keras.utils.set_random_seed(self.recipe.fit.seed)
+        self.model = self.build()
+        self.averaged = self.build()
+        self.averaged.set_weights(self.model.get_weights())
+        total = self.recipe.fit.epochs * self.batches.steps
+        warmup = min(total - 1, math.ceil(self.recipe.fit.warmup_epochs * self.batches.steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, total - warmup, warmup_target=self.recipe.fit.learning_rate, warmup_steps=warmup
+        )
+        self.optimizer = keras.optimizers.AdamW(rate, weight_decay=self.recipe.fit.weight_decay, global_clipnorm=5.0)
+        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self.optimizer.build(self.model.trainable_variables)
+        self.epoch = tf.Variable(0, dtype=tf.int64)
+        saved = tf.train.Checkpoint(
+            model=self.model, averaged=self.averaged, optimizer=self.optimizer, epoch=self.epoch
+        )
+        self.checkpoints = tf.train.CheckpointManager(saved, str(self.out / "checkpoints"), max_to_keep=2)
+        self._step = tf.function(self._plain_step)
+
+    @property
+    def history_file(self) -> Path:
+        """One JSON object an epoch."""
+        return self.out / "history.jsonl"
+
+    def _plain_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            out = self.model(batch.pixels, training=True)
+            points = keypoint_loss(out["keypoints"], batch.offsets, batch.mask, batch.weight, self.recipe.loss)
+            score = score_loss(out["score"], batch.score)
+            loss = points + self.recipe.loss.score_weight * score
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        done = tf.cast(self.optimizer.iterations, tf.float32)
+        decay = tf.minimum(self.recipe.fit.ema, (1 + done) / (10 + done))  # short memory while weights still move fast
+        for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
+            average.assign(decay * average + (1 - decay) * weight)
+        return {"loss": loss, "points_loss": points, "score_loss": score}
+
+    def resume(self) -> int:
+        """Goes on from the newest checkpoint; the epochs already done (0 where there is none)."""
+        if self.checkpoints.latest_checkpoint:
+            self.checkpoints.checkpoint.restore(self.checkpoints.latest_checkpoint).expect_partial()
+            lines = self.history_file.read_text().splitlines() if self.history_file.exists() else []
+            kept = [line for line in lines if json.loads(line)["epoch"] <= int(self.epoch)]
+            self.history_file.write_text("".join(line + "\n" for line in kept))
+        return int(self.epoch)
+
+    def run(self) -> keras.Model:
+        """Trains to the recipe's last epoch; the averaged model."""
+        epochs, steps = self.recipe.fit.epochs, self.batches.steps
+        with tqdm(total=epochs * steps, initial=int(self.epoch) * steps, unit="step", mininterval=1) as bar:
+            for epoch in range(int(self.epoch), epochs):
+                self._run_epoch(epoch, bar)
+        return self.averaged
+
+    def _run_epoch(self, epoch: int, bar: tqdm[Any]) -> None:
+        started, sums = time.monotonic(), np.zeros(3)
+        for batch in ahead(self.batches.epoch(epoch)):
+            values = self._step(Batch(*map(tf.constant, batch)))
+            sums += [float(v) for v in values.values()]
+            bar.update()
+        if not np.isfinite(sums).all():
+            raise FloatingPointError(f"loss is not finite in epoch {epoch + 1}; lower fit.learning_rate in the recipe")
+        record: dict[str, Any] = dict(
+            zip(("loss", "points_loss", "score_loss"), (sums / self.batches.steps).tolist(), strict=True)
+        )
+        record |= {"epoch": epoch + 1, "seconds": time.monotonic() - started}
+        if (epoch + 1) % EVALUATE_EVERY == 0 or epoch + 1 == self.recipe.fit.epochs:
+            record["val_nme_percent"] = self.evaluate()
+            bar.set_postfix({"val NME %": f"{np.mean(list(record['val_nme_percent'].values())):.2f}"})
+        self.epoch.assign(epoch + 1)
+        self.checkpoints.save()
+        with self.history_file.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def evaluate(self) -> dict[str, float]:
+        """NME in percent of the averaged model on each validation set, labels' crops."""
+        figures = {}
+        for faces in self.validation:
+            points, _ = predict_faces(self.averaged, faces, self.schema.mean_shape)
+            figures[faces.name] = 100 * float(np.nanmean(face_nme(points, faces.points, self.schema)))
+        return figures

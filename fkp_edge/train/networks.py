@@ -1,0 +1,55 @@
+"""Networks by name. Each takes raw grey pixels (N, 96, 96, 1) float and gives `keypoints` (N, 2K) and, where it has one,
+`score` (N, 1)."""
+
+from __future__ import annotations
+
+from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.train.backend import keras
+from fkp_edge.train.recipe import Network
+
+__all__ = ["build_keypointnet"]
+
+layers = keras.layers
+
+
+def _conv_bn(x: keras.KerasTensor, channels: int, name: str, *, activate: bool = True) -> keras.KerasTensor:
+    x = layers.Conv2D(channels, 1, use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(momentum=0.99, name=f"{name}_bn")(x)
+    return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
+
+
+def _inverted_residual(x: keras.KerasTensor, channels: int, stride: int, expansion: int, name: str) -> keras.KerasTensor:
+    before = x
+    x = _conv_bn(x, x.shape[-1] * expansion, f"{name}_expand")
+    x = layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
+    x = layers.BatchNormalization(momentum=0.99, name=f"{name}_depthwise_bn")(x)
+    x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
+    x = _conv_bn(x, channels, f"{name}_project", activate=False)
+    if stride == 1 and before.shape[-1] == channels:
+        x = layers.Add(name=f"{name}_add")([before, x])
+    return x
+
+
+def build_keypointnet(config: Network, points: int, *, batch: int | None = None) -> keras.Model:
+    """An inverted-residual network (Sandler et al., MobileNetV2, CVPR 2018) for `points` keypoints.
+
+    `batch` fixes the batch size, as TFLite wants it.
+
+    The outputs come from 1x1 convolutions and a reshape: a per-channel quantised Dense layer silently returns
+    constants in older TFLite runtimes.
+    """
+    pixels = layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=batch, name="pixels")
+    x = layers.Rescaling(1 / 255, name="normalise")(pixels)
+    x = layers.Conv2D(config.stem, 3, 2, padding="same", use_bias=False, name="stem")(x)
+    x = layers.BatchNormalization(momentum=0.99, name="stem_bn")(x)
+    x = layers.ReLU(6.0, name="stem_relu")(x)
+    for index, (channels, stride, expansion) in enumerate(config.blocks):
+        x = _inverted_residual(x, channels, stride, expansion, f"block{index}")
+    x = _conv_bn(x, config.head, "head")
+    x = _conv_bn(x, config.squeeze, "squeeze")
+    x = layers.Reshape((1, 1, -1), name="join")(x)
+    offsets = layers.Conv2D(2 * points, 1, name="offsets", kernel_initializer=keras.initializers.RandomNormal(stddev=0.01))(x)
+    keypoints = layers.Reshape((2 * points,), name="keypoints")(offsets)
+    logit = layers.Conv2D(1, 1, name="score_logit")(x)
+    score = layers.Activation("sigmoid", name="score")(layers.Reshape((1,), name="score_flat")(logit))
+    return keras.Model(pixels, {"keypoints": keypoints, "score": score}, name="keypointnet")

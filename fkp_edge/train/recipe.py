@@ -1,0 +1,125 @@
+"""What a recipe (train/*.toml) may say. Defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fkp_edge.settings import Settings
+
+__all__ = ["Augment", "Data", "Fit", "Loss", "Network", "Recipe"]
+
+
+class Network(Settings):
+    """The inverted-residual network of `networks.py`."""
+
+    stem: int = 16
+    """Channels of the first convolution, 3x3 at stride 2."""
+    blocks: tuple[tuple[int, int, int], ...] = (
+        (16, 1, 2),
+        (24, 2, 4),
+        (24, 1, 4),
+        (32, 2, 4),
+        (32, 1, 4),
+        (32, 1, 4),
+        (64, 2, 4),
+        (64, 1, 4),
+        (64, 1, 4),
+    )
+    """(channels, stride, expansion) of each inverted-residual block."""
+    head: int = 96
+    """Channels of the 1x1 convolution after the blocks."""
+    squeeze: int = 24
+    """Channels a position keeps before all positions are joined: keeps where things are, at few weights."""
+
+
+class Data(Settings):
+    """Which faces, below the folder given with --data."""
+
+    train: dict[str, int]
+    """Folder or file -> how often an epoch shows each of its faces."""
+    val: tuple[str, ...]
+    """Folders that choose between models; never trained on."""
+    scenes: str = ""
+    """Folder of whole photographs that gives the score its negatives; none where empty."""
+    note: str = ""
+    """Where the data come from and how they may be used; goes into the model card."""
+
+
+class Augment(Settings):
+    """How training crops differ from their labels' crops. Shares are of all positive crops."""
+
+    haar_share: float = 0.35
+    """Crops jittered as Haar's boxes are (geometry.HAAR_JITTER)."""
+    track_share: float = 0.35
+    """Crops drawn as the tracker draws them, from points with errors (geometry.TRACK_JITTER)."""
+    wide_share: float = 0.10
+    """Crops far off but still the same face: what a fast head leaves the tracker with. The rest is framed by labels."""
+    roll_deg: float = 12.0
+    """Standard deviation of the added roll, degrees (a third of it on tracked crops, which are roll-normalised)."""
+    point_error: float = 0.03
+    """Standard deviation of the points that tracked crops come from, in eye distances."""
+    contrast: float = 0.30
+    """Standard deviation of the logarithm of contrast."""
+    brightness: float = 20.0
+    """Standard deviation of the shift in grey levels."""
+    gamma: float = 0.25
+    """Standard deviation of the logarithm of gamma."""
+    blur_share: float = 0.25
+    """Crops blurred: defocus or motion along a line."""
+    small_share: float = 0.25
+    """Crops sampled at 28 to 80 pixels first, as distant faces are."""
+    noise_share: float = 0.4
+    """Crops with sensor noise."""
+    jpeg_share: float = 0.2
+    """Crops compressed hard."""
+    erase_share: float = 0.25
+    """Crops with a covered rectangle."""
+    cut_share: float = 0.08
+    """Pictures cut through the face, as by the edge of a frame."""
+
+
+class Loss(Settings):
+    """Masked regression loss in crop pixels, plus cross-entropy of the score."""
+
+    kind: Literal["wing", "smooth_l1"] = "wing"
+    """Wing loss (Feng et al., CVPR 2018) or smooth L1."""
+    width: float = 5.0
+    """Wing: errors below this many pixels are weighted logarithmically. Smooth L1: where it turns linear."""
+    curvature: float = 1.0
+    """Wing only: its epsilon, pixels."""
+    eye_weight: bool = True
+    """Weight each face by 40 px over its inter-ocular distance (0.7 to 2): small distances weigh in the NME."""
+    score_weight: float = 2.0
+    """Weight of the score's cross-entropy."""
+
+
+class Fit(Settings):
+    """The schedule."""
+
+    epochs: int
+    batch: int = 64
+    """Faces a step."""
+    negatives: int = 16
+    """Crops without a well-framed face added to each step."""
+    learning_rate: float = 2e-3
+    """Peak of the cosine schedule."""
+    warmup_epochs: float = 1.0
+    weight_decay: float = 1e-4
+    """AdamW's, on kernels only."""
+    ema: float = 0.999
+    """Decay of the averaged weights, which are what is saved."""
+    seed: int = 1
+
+
+class Recipe(Settings):
+    """One training run."""
+
+    name: str
+    """Name of the model, as its card shows it."""
+    data: Data
+    fit: Fit
+    schema: str = "fkp15"
+    """Keypoint schema: fkp15 or ibug68."""
+    network: Network = Network()
+    augment: Augment = Augment()
+    loss: Loss = Loss()

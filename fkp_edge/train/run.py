@@ -1,0 +1,104 @@
+"""`train`: from a recipe and a data folder to a trained network, its figures and pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fkp_edge import data
+from fkp_edge.data import FaceSet
+from fkp_edge.errors import InputError
+from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.keypoints import Schema, schema_named
+from fkp_edge.metrics import summarise
+from fkp_edge.train import plots
+from fkp_edge.train.backend import keras
+from fkp_edge.train.batches import BatchMaker
+from fkp_edge.train.fit import Fitter, predict_faces
+from fkp_edge.train.negatives import Negatives, Propose, mine_negatives
+from fkp_edge.train.networks import build_keypointnet
+from fkp_edge.train.recipe import Recipe
+
+__all__ = ["TrainResult", "train"]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What `train` left behind."""
+
+    model: Path
+    """tf-keras model file; beside it model.json with recipe, schema and figures."""
+    validation: dict[str, Any]
+    """Figures by validation set."""
+
+
+def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume: bool = False) -> TrainResult:
+    """Trains `recipe` on the faces below `data_dir` and writes the run to `out`.
+
+    Args:
+        recipe: what to train.
+        data_dir: folder that the recipe's folders lie in.
+        out: folder for checkpoints, model, curves and pictures; made where missing.
+        propose: a face detector; its wrong boxes become negatives of the score.
+        resume: go on from the newest checkpoint in `out`.
+
+    Raises:
+        InputError: a folder is missing or empty, or `out` holds a run and `resume` is not given.
+    """
+    schema = schema_named(recipe.schema)
+    if not resume and (out / "history.jsonl").exists():
+        raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
+    sets = [(_load(data_dir / folder, schema, keep=True), times) for folder, times in recipe.data.train.items()]
+    validation = [_load(data_dir / folder, schema) for folder in recipe.data.val]
+    scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
+    out.mkdir(parents=True, exist_ok=True)
+    negatives: Negatives | None = mine_negatives(scenes, propose, out / "false_boxes.json") if scenes else None
+
+    fitter = Fitter(
+        recipe=recipe,
+        schema=schema,
+        build=lambda: build_keypointnet(recipe.network, schema.size),
+        batches=BatchMaker(sets, negatives, recipe),
+        validation=validation,
+        out=out,
+    )
+    if resume:
+        fitter.resume()
+    model = fitter.run()
+    figures = {faces.name: _evaluate(model, faces, schema) for faces in validation}
+    _save(model, recipe, schema, figures, out)
+    plots.draw_run(out, model, validation, schema, figures)
+    return TrainResult(out / "model.keras", figures)
+
+
+def _load(path: Path, schema: Schema, *, keep: bool = False) -> FaceSet:
+    """The one face set at `path`; `keep` holds its pictures in memory, as training reads each hundreds of times."""
+    sets = data.load(path, schema)
+    if len(sets) != 1:
+        raise InputError(f"{path} holds {len(sets)} face sets; expected a folder with .pts files or one CSV")
+    return replace(sets[0], images=[image for image in sets[0].images]) if keep else sets[0]
+
+
+def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, Any]:
+    points, _ = predict_faces(model, faces, schema.mean_shape)
+    scale = [CROP_SIZE / faces.crop(i).side for i in range(len(faces))]
+    return summarise(points, faces.points, schema, np.array(scale))
+
+
+def _save(model: keras.Model, recipe: Recipe, schema: Schema, figures: dict[str, Any], out: Path) -> None:
+    partial = out / "model.partial.keras"
+    model.save(partial)
+    partial.replace(out / "model.keras")
+    described = {
+        "recipe": msgspec.to_builtins(recipe),
+        "schema": schema.name,
+        "mean_shape": schema.mean_shape.tolist(),
+        "parameters": int(model.count_params()),
+        "validation": figures,
+    }
+    (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")

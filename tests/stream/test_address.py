@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from fkp_edge.errors import StreamError
+from fkp_edge.stream import TcpAddress, parse_address
+
+
+@pytest.mark.parametrize("url", ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535"])
+def test_urls_round_trip(url):
+    assert str(parse_address(url)) == url
+
+
+def test_brackets_are_no_part_of_the_host():
+    assert parse_address("tcp://[::1]:8765") == TcpAddress("::1", 8765)
+
+
+@pytest.mark.parametrize("url", ["unix:///run/fkp", "ws://127.0.0.1:80", "udp://127.0.0.1:80"])
+def test_other_kinds_are_refused_by_name(url):
+    with pytest.raises(StreamError, match=f"'{url}' is not supported by this version; expected tcp://HOST:PORT"):
+        parse_address(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "8765", "tcp://", "tcp://:8765", "tcp://host", "tcp://host:", "tcp://host:http", "tcp://host:-1"),
+        *("tcp://host:1/path", "tcp://me@host:1", "tcp://::1:8765", "TCP://host:1", "tcp://host:1\n", "tcp://host:٣"),
+    ],
+)
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(StreamError, match="is not understood; expected tcp://HOST:PORT"):
+        parse_address(url)
+
+
+@pytest.mark.parametrize("port", [65536, 99999])
+def test_a_port_out_of_range_is_refused(port):
+    with pytest.raises(StreamError, match=f"has port {port}; expected 0 to 65535"):
+        parse_address(f"tcp://127.0.0.1:{port}")
+
+
+def test_a_bad_ipv6_address_is_refused():
+    with pytest.raises(StreamError, match="has no IPv6 address between its brackets"):
+        parse_address("tcp://[1:2]:8765")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
+def test_loopback(host):
+    assert TcpAddress(host, 1).is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "raspberrypi.local", "localhost.example"])
+def test_beyond_loopback(host):
+    assert not TcpAddress(host, 1).is_loopback
