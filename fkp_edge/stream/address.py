@@ -10,7 +10,9 @@ from fkp_edge.errors import StreamError
 
 __all__ = ["TcpAddress", "parse_address"]
 
-_TCP = re.compile(r"tcp://(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[\w.-]+)):(?P<port>[0-9]{1,5})", re.ASCII)
+_NAME = r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?"  # getaddrinfo raises UnicodeError for other labels
+_IPV6 = r"[0-9A-Fa-f:.]+(?:%[\w.-]+)?"
+_TCP = re.compile(rf"tcp://(?:\[(?P<v6>{_IPV6})\]|(?P<name>{_NAME})):(?P<port>[0-9]{{1,5}})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

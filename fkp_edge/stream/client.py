@@ -123,19 +123,18 @@ class Connection:
             raise
 
     def _next_line(self) -> bytes | None:
-        while (line := self._received.next_line()) is None:
+        while not self._closed:
+            line = self._received.next_line()
+            if line is not None:
+                return line
             chunk = self._chunk()
-            if self._closed:
-                return None
             if not chunk:
                 self._check_end()
                 return None
             self._received.feed(chunk)
-        return line
+        return None
 
     def _chunk(self) -> bytes:
-        if self._closed:
-            return b""
         try:
             return self._sock.recv(CHUNK_BYTES)
         except TimeoutError:
@@ -149,6 +148,8 @@ class Connection:
             raise StreamError(f"lost the connection to {self._address}: {error.strerror}; connect again") from error
 
     def _check_end(self) -> None:
+        if self._closed:
+            return
         if len(self._received):
             raise StreamError(f"{self._address} closed the connection in the middle of a line; connect again")
         if not self._greeted:

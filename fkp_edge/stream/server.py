@@ -160,32 +160,37 @@ class LineServer:
             _log.info("closed %s", self._address)
 
     async def _serve(self) -> None:
-        accepting = asyncio.create_task(self._accept())
+        self._hear()
         await self._closing.wait()
-        accepting.cancel()
+        self._loop.remove_reader(self._listener)
         self._wake()
         clients = list(self._clients)
         if clients:
             await asyncio.wait(clients, timeout=FLUSH_S)
         for client in clients:
             client.cancel()
-        await asyncio.gather(accepting, *clients, return_exceptions=True)
+        await asyncio.gather(*clients, return_exceptions=True)
 
-    async def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = await self._loop.sock_accept(self._listener)
-            except OSError as error:  # no file descriptor left, or the client is gone already
-                _log.debug("cannot accept on %s: %s", self._address, error)
-                await asyncio.sleep(PACE_S)
-                continue
-            if len(self._clients) < self._max_clients:
-                client = asyncio.create_task(self._attend(sock))
-                self._clients.add(client)
-                client.add_done_callback(self._clients.discard)
-            else:
-                self._turn_away(sock)
-            await asyncio.sleep(0)  # sock_accept does not yield while others wait to be accepted
+    def _hear(self) -> None:
+        if not self._closing.is_set():
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError as error:
+            # The client is gone already, or no file descriptor is left: then the loop would call again at once.
+            _log.debug("cannot accept on %s: %s", self._address, error)
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(PACE_S, self._hear)
+            return
+        sock.setblocking(False)
+        if len(self._clients) < self._max_clients:
+            client = self._loop.create_task(self._attend(sock))
+            self._clients.add(client)
+            client.add_done_callback(self._clients.discard)
+        else:
+            self._turn_away(sock)
 
     def _turn_away(self, sock: socket.socket) -> None:
         self._refused += 1

@@ -26,6 +26,7 @@ def test_other_kinds_are_refused_by_name(url):
     [
         *("", "8765", "tcp://", "tcp://:8765", "tcp://host", "tcp://host:", "tcp://host:http", "tcp://host:-1"),
         *("tcp://host:1/path", "tcp://me@host:1", "tcp://::1:8765", "TCP://host:1", "tcp://host:1\n", "tcp://host:٣"),
+        *("tcp://a..b:1", f"tcp://{'a' * 64}:1"),
     ],
 )
 def test_what_is_no_address_is_refused(url):

@@ -1,0 +1,57 @@
+"""tf-keras model -> TFLite flatbuffer: float32, or int8 by post-training quantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.data import FaceSet
+from fkp_edge.geometry import CROP_SIZE, extract
+from fkp_edge.train.augment import degrade, sample_crop
+from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.recipe import Augment
+
+__all__ = ["calibration_crops", "to_float32", "to_int8"]
+
+
+def calibration_crops(sets: list[FaceSet], count: int, *, degraded_share: float, seed: int) -> NDArray[np.uint8]:
+    """`count` crops (N, 96, 96), equally from each set, framed as in training; the same seed gives the same crops."""
+    rng = np.random.default_rng(seed)
+    config = Augment()
+    crops = []
+    for number in range(count):
+        faces = sets[number % len(sets)]
+        index = int(rng.integers(len(faces)))
+        pixels = extract(faces.images[index], sample_crop(faces, index, rng, config))
+        crops.append(degrade(pixels, rng, config) if rng.random() < degraded_share else pixels)
+    return np.stack(crops)
+
+
+def _converter(model: keras.Model) -> Any:
+    """A converter of `model` with batch size 1: TFLite wants static shapes."""
+    pixels = keras.layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=1, name="pixels")
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(pixels)))
+
+
+def to_float32(model: keras.Model) -> bytes:
+    """The network as a float32 flatbuffer: raw grey levels as float32 in."""
+    return bytes(_converter(model).convert())
+
+
+def to_int8(model: keras.Model, crops: NDArray[np.uint8]) -> bytes:
+    """The network as an int8 flatbuffer, uint8 in and int8 out, with ranges from `crops` (N, 96, 96)."""
+
+    def representative() -> Iterator[list[NDArray[np.float32]]]:
+        for crop in crops:
+            yield [crop.astype(np.float32).reshape(1, CROP_SIZE, CROP_SIZE, 1)]
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8  # the graph takes floats: a uint8 Keras input quantises to CAST
+    converter.inference_output_type = tf.int8
+    return bytes(converter.convert())

@@ -1,0 +1,27 @@
+"""What a conversion recipe (convert/*.toml) may say. Defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+from fkp_edge.settings import Settings
+
+__all__ = ["Calibration", "ConvertRecipe"]
+
+
+class Calibration(Settings):
+    """The crops that set the ranges of int8 tensors."""
+
+    folders: tuple[str, ...] = ("train/lfpw", "train/helen", "train/ytf")
+    """Faces below --data that the crops are drawn from, equally from each."""
+    count: int = 600
+    """Crops in all."""
+    degraded_share: float = 0.5
+    """Share of crops with the light, blur and noise of training; the rest as photographed."""
+    seed: int = 7
+
+
+class ConvertRecipe(Settings):
+    """One conversion: post-training quantisation to int8."""
+
+    calibration: Calibration = Calibration()
+    val: tuple[str, ...] = ("val/lfpw", "val/helen", "val/ytf")
+    """Faces below --data on which float and int8 are compared."""

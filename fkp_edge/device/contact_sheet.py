@@ -1,0 +1,56 @@
+"""A sheet of annotated frames of a run: what the demo leaves behind to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.draw import draw_face, sheet
+from fkp_edge.errors import InputError
+from fkp_edge.keypoints import Schema
+from fkp_edge.model_file import write_whole
+from fkp_edge.observation import Frame, Observation
+
+__all__ = ["ContactSheet"]
+
+TILE = (320, 240)
+COLUMNS = 4
+MOST = 16
+
+
+class ContactSheet:
+    """A sink that keeps every `every`-th frame, drawn, up to 16 of them."""
+
+    def __init__(self, schema: Schema, *, every: int) -> None:
+        self._schema = schema
+        self._every = every
+        self._due = 0
+        self._tiles: list[NDArray[np.uint8]] = []
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        """Draws the frame, where it is due."""
+        if frame is None or frame.sequence < self._due or len(self._tiles) >= MOST:
+            return
+        self._due = frame.sequence + self._every
+        picture = cv2.cvtColor(frame.grey, cv2.COLOR_GRAY2BGR)
+        for face in observation.faces:
+            draw_face(picture, face.points, self._schema, box=face.box)  # type: ignore[arg-type]
+        tile = cv2.resize(picture, TILE, interpolation=cv2.INTER_AREA)
+        text = f"frame {observation.sequence}: {observation.state}"
+        for color, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(tile, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thick, cv2.LINE_AA)
+        self._tiles.append(tile)  # type: ignore[arg-type]
+
+    def save(self, path: Path) -> None:
+        """Writes the sheet as PNG.
+
+        Raises:
+            InputError: nothing was kept, or the file cannot be written.
+        """
+        if not self._tiles:
+            raise InputError(f"no frame to draw, so no {path}; expected at least one")
+        coded = cv2.imencode(".png", sheet(self._tiles, columns=COLUMNS))[1]
+        write_whole(path, coded.tobytes())

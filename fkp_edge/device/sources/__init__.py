@@ -1,0 +1,67 @@
+"""Where frames come from. `open_source` turns what a user writes into a source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fkp_edge.device.sources.base import FakeCamera, Source
+from fkp_edge.device.sources.demo import DemoSource
+from fkp_edge.device.sources.files import FolderSource, VideoSource
+from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
+from fkp_edge.device.sources.v4l2 import V4L2Source, list_cameras, pi_camera_nodes
+from fkp_edge.errors import InputError, SourceError
+
+__all__ = [
+    "DemoSource",
+    "FakeCamera",
+    "FolderSource",
+    "PicameraSource",
+    "Source",
+    "V4L2Source",
+    "VideoSource",
+    "open_source",
+    "resolve_auto",
+]
+
+
+def resolve_auto() -> str:
+    """What `auto` means on this machine: picamera, v4l2:N, or demo where no camera device exists.
+
+    Raises:
+        SourceError: a Pi camera is there, but picamera2 is not.
+    """
+    if picamera_available():
+        return "picamera"
+    if cameras := list_cameras():
+        return f"v4l2:{cameras[0]}"
+    if nodes := pi_camera_nodes():
+        raise SourceError(f"a Pi camera is there ({nodes[0]}), but picamera2 cannot be imported; {INSTALL}")
+    return "demo"
+
+
+def open_source(text: str, *, pace: bool = True) -> Source:
+    """The source that `text` names: picamera, v4l2:N, demo, a video file or a folder of pictures.
+
+    Args:
+        text: as on the command line; `auto` is resolved by `resolve_auto` first.
+        pace: recordings and the demo run at their own speed; without, as fast as they are read.
+
+    Raises:
+        InputError: `text` names nothing, or a folder without pictures.
+        SourceError: the camera or video cannot be opened.
+    """
+    if text == "demo":
+        return DemoSource(pace=pace)
+    if text == "picamera":
+        return PicameraSource()
+    if text.startswith("v4l2:"):
+        if not re.fullmatch(r"v4l2:\d{1,3}", text):
+            raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
+        return V4L2Source(int(text.removeprefix("v4l2:")))
+    path = Path(text)
+    if path.is_dir():
+        return FolderSource(path, pace=pace)
+    if not path.exists():
+        raise InputError(f"source {text!r} does not exist; expected picamera, v4l2:N, demo, a video file or a folder")
+    return VideoSource(path, pace=pace)

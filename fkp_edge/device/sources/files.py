@@ -1,0 +1,110 @@
+"""Recordings as sources: video files and folders of pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkp_edge.data import find_pictures, read_picture
+from fkp_edge.errors import SourceError
+from fkp_edge.observation import Frame
+
+__all__ = ["FolderSource", "VideoSource"]
+
+TRUNCATED = 0.9
+"""A video that ends before this share of the frames its header announces is damaged; headers are not exact."""
+
+
+class _Recording:
+    """Hands out frames at the recording's rate, or as fast as they are read; none is skipped."""
+
+    live = False
+
+    def __init__(self, name: str, rate: float, *, pace: bool) -> None:
+        self.name = name
+        self._rate = rate
+        self._pace = pace
+        self._start_ns: int | None = None
+        self._count = 0
+
+    def _frame(self, grey: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> Frame:
+        if self._start_ns is None:
+            self._start_ns = time.monotonic_ns()
+        due_ns = self._start_ns + round(self._count / self._rate * 1e9)
+        if self._pace and (wait := due_ns - time.monotonic_ns()) > 0:
+            time.sleep(wait / 1e9)
+        self._count += 1
+        return Frame(grey, due_ns, self._count - 1)
+
+
+class VideoSource(_Recording):
+    """A video file that OpenCV can read."""
+
+    def __init__(self, path: Path, *, pace: bool = True) -> None:
+        """Opens `path`; with `pace` frames come at the file's own rate.
+
+        Raises:
+            SourceError: the file is missing or no video.
+        """
+        if not path.is_file():
+            raise SourceError(f"{path} does not exist; expected a video file, a folder of pictures or a camera")
+        self._capture = cv2.VideoCapture(str(path))
+        if not self._capture.isOpened():
+            raise SourceError(f"{path} cannot be read as a video; expected a complete MP4, AVI, MKV or the like")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        super().__init__(path.name, rate if 1 <= rate <= 1000 else 30.0, pace=pace)
+        self._announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self._path = path
+        self._closed = False
+
+    def read(self) -> Frame | None:
+        """The next frame as grey; None at the end.
+
+        Raises:
+            SourceError: the file ends long before its header says.
+        """
+        if self._closed:
+            return None
+        good, picture = self._capture.read()
+        if good:
+            return self._frame(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]
+        if self._count < TRUNCATED * self._announced:
+            raise SourceError(
+                f"{self._path} ends after {self._count} of {self._announced:.0f} frames: it is truncated or damaged; "
+                "copy or record it again"
+            )
+        return None
+
+    def close(self) -> None:
+        """Frees the file."""
+        if not self._closed:
+            self._closed = True
+            self._capture.release()
+
+
+class FolderSource(_Recording):
+    """The pictures of a folder, by name, as frames of whatever size each has."""
+
+    def __init__(self, path: Path, *, rate: float = 10.0, pace: bool = True) -> None:
+        """Opens `path`; with `pace` pictures come at `rate` a second.
+
+        Raises:
+            InputError: the folder holds no picture.
+        """
+        self._paths = find_pictures(path)
+        super().__init__(path.name, rate, pace=pace)
+
+    def read(self) -> Frame | None:
+        """The next picture; None after the last.
+
+        Raises:
+            InputError: a file is no picture.
+        """
+        return self._frame(read_picture(self._paths[self._count])) if self._count < len(self._paths) else None
+
+    def close(self) -> None:
+        """Ends the pictures."""
+        self._paths = []

@@ -1,0 +1,117 @@
+"""The Raspberry Pi camera through picamera2 (https://github.com/raspberrypi/picamera2), which comes from apt."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from fkp_edge.errors import MissingPartError, SourceError
+from fkp_edge.observation import Frame
+
+__all__ = ["PicameraSource", "picamera_available"]
+
+TIMEOUT_S = 2.0
+INSTALL = "sudo apt install python3-picamera2, then make clean-venv run, so that the environment sees it"
+
+
+def _picamera2() -> Any:
+    try:
+        from picamera2 import Picamera2
+    except ImportError as error:
+        raise MissingPartError(f"no picamera2 ({error}); it reads the Pi camera: {INSTALL}") from error
+    return Picamera2
+
+
+def picamera_available() -> bool:
+    """True where picamera2 can be imported and libcamera sees a camera."""
+    try:
+        return bool(_picamera2().global_camera_info())
+    except MissingPartError:
+        return False
+
+
+class PicameraSource:
+    """The Pi camera's grey plane."""
+
+    name = "picamera"
+    live = True
+
+    def __init__(self, camera: Any = None, *, size: tuple[int, int] = (640, 480), rate: float = 30.0) -> None:
+        """Starts the camera near `size` (width, height) at `rate` frames a second.
+
+        Args:
+            camera: a Picamera2 object to use instead of opening the first camera.
+            size: libcamera may align it; what it gives is read back.
+            rate: frames a second.
+
+        Raises:
+            MissingPartError: picamera2 is not installed.
+            SourceError: there is no camera, or another program holds it.
+        """
+        self._camera = camera if camera is not None else _open_camera()
+        duration_us = round(1e6 / rate)
+        try:
+            wanted = self._camera.create_video_configuration(
+                main={"size": size, "format": "YUV420"},
+                controls={"FrameDurationLimits": (duration_us, duration_us)},
+                buffer_count=4,
+                queue=False,
+            )
+            self._camera.configure(wanted)
+            # libcamera aligns sizes, and pads each row to its stride: only what it says back holds
+            self._size: tuple[int, int] = tuple(self._camera.camera_configuration()["main"]["size"])
+            self._camera.start()
+        except (RuntimeError, OSError) as error:
+            self._camera.close()
+            raise SourceError(f"the Pi camera does not start: {error}; see which program uses it: {HOLDERS}") from error
+        self._count = 0
+        self._closed = False
+
+    def read(self) -> Frame | None:
+        """The next frame's grey plane; None once closed.
+
+        Raises:
+            SourceError: no frame came within 2 s.
+        """
+        if self._closed:
+            return None
+        job = self._camera.capture_request(wait=False)
+        try:
+            request = self._camera.wait(job, timeout=TIMEOUT_S)
+        except TimeoutError as error:
+            self._camera.cancel_all_and_flush()  # or close() waits for the lost job for ever
+            raise SourceError(
+                f"the Pi camera gave no frame for {TIMEOUT_S:g} s after {self._count}; check its ribbon cable, and "
+                "that rpicam-hello shows a picture"
+            ) from error
+        try:
+            width, height = self._size
+            planes = request.make_array("main")
+            grey = np.array(planes[:height, :width], np.uint8, order="C", copy=True)
+            captured_ns = int(request.get_metadata().get("SensorTimestamp", 0)) or time.monotonic_ns()
+        finally:
+            request.release()  # a request held is a buffer lost
+        self._count += 1
+        return Frame(grey, captured_ns, self._count - 1)
+
+    def close(self) -> None:
+        """Stops and frees the camera."""
+        if not self._closed:
+            self._closed = True
+            self._camera.stop()
+            self._camera.close()
+
+
+HOLDERS = "fuser -v /dev/media* /dev/video*"
+
+
+def _open_camera() -> Any:
+    camera_class = _picamera2()
+    if not camera_class.global_camera_info():
+        raise SourceError("libcamera sees no camera; check the ribbon cable, then rpicam-hello --list-cameras")
+    try:
+        return camera_class()
+    except (RuntimeError, OSError, IndexError) as error:
+        raise SourceError(f"the Pi camera cannot be opened: {error}; another program may hold it: {HOLDERS}") from error

@@ -1,0 +1,112 @@
+"""USB and other V4L2 cameras through OpenCV, and what camera devices this machine has."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+import time
+from pathlib import Path
+
+import cv2
+
+from fkp_edge.errors import SourceError
+from fkp_edge.observation import Frame
+
+__all__ = ["V4L2Source", "list_cameras", "pi_camera_nodes"]
+
+QUERYCAP = 0x80685600
+"""ioctl VIDIOC_QUERYCAP, linux/videodev2.h."""
+VIDEO_CAPTURE = 0x1
+# Drivers of the Raspberry Pi's own blocks: sensors come through libcamera, the rest are codecs and scalers.
+PI_SENSOR_DRIVERS = {"unicam", "rp1-cfe", "bm2835 mmal"}
+PI_OTHER_DRIVERS = {"bcm2835-codec", "bcm2835-isp", "rpivid", "pispbe", "rpi-hevc-dec"}
+
+
+def _driver(node: Path) -> str | None:
+    """The driver of a video node that captures; None for what does not, or cannot be asked."""
+    try:
+        handle = os.open(node, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(handle, QUERYCAP, bytes(104))
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    driver = answer[:16].split(b"\0")[0].decode(errors="replace")
+    (capabilities,) = struct.unpack_from("<I", answer, 88)  # device_caps: of this node, not of the whole device
+    return driver if capabilities & VIDEO_CAPTURE else None
+
+
+def _nodes(folder: Path) -> list[tuple[int, Path]]:
+    found = ((re.fullmatch(r"video(\d+)", path.name), path) for path in folder.glob("video*"))
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def list_cameras(folder: Path = Path("/dev")) -> list[int]:
+    """Numbers N of the /dev/videoN that are cameras to use through V4L2."""
+    skipped = PI_SENSOR_DRIVERS | PI_OTHER_DRIVERS
+    return [n for n, node in _nodes(folder) if (driver := _driver(node)) is not None and driver not in skipped]
+
+
+def pi_camera_nodes(folder: Path = Path("/dev")) -> list[Path]:
+    """Video nodes of a Pi camera's sensor: it is there, and wants picamera2."""
+    return [node for _, node in _nodes(folder) if _driver(node) in PI_SENSOR_DRIVERS]
+
+
+class V4L2Source:
+    """A V4L2 camera, newest frame first."""
+
+    live = True
+
+    def __init__(self, index: int, *, size: tuple[int, int] = (640, 480), rate: float = 30.0) -> None:
+        """Opens /dev/video`index` near `size` (width, height) and `rate` frames a second.
+
+        Raises:
+            SourceError: the device is absent, or cannot be opened or read.
+        """
+        self.name = f"v4l2:{index}"
+        self._node = Path(f"/dev/video{index}")
+        if not self._node.exists():
+            seen = ", ".join(f"v4l2:{n}" for n in list_cameras()) or "none"
+            raise SourceError(f"{self._node} does not exist; plug the camera in, or name one that is there: {seen}")
+        self._capture = cv2.VideoCapture(index, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise SourceError(
+                f"{self._node} cannot be opened: another program holds it (fuser -v {self._node}), it is no camera, "
+                "or you are not in the group video (sudo usermod -aG video $USER, then log in again)"
+            )
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        self._capture.set(cv2.CAP_PROP_FPS, rate)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._count = 0
+        self._closed = False
+
+    def read(self) -> Frame | None:
+        """The next frame as grey; None once closed.
+
+        Raises:
+            SourceError: the camera gives no more pictures.
+        """
+        if self._closed:
+            return None
+        good, picture = self._capture.read()
+        captured_ns = time.monotonic_ns()
+        if not good:
+            raise SourceError(
+                f"{self._node} gave no picture after {self._count}: it was unplugged or another program holds it "
+                f"(fuser -v {self._node})"
+            )
+        self._count += 1
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        return Frame(grey, captured_ns, self._count - 1)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Frees the camera."""
+        if not self._closed:
+            self._closed = True
+            self._capture.release()

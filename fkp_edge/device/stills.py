@@ -1,0 +1,57 @@
+"""Faces in single pictures: a permissive Haar search, each proposal verified by the network's score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.device.engine import look_at
+from fkp_edge.device.haar import HaarDetector, HaarSettings
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.geometry import box_around, crop_from_box, crop_from_track, iou
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.observation import Face
+
+__all__ = ["StillFinder", "StillSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class StillSettings:
+    """How hard to look, and when to believe. Chosen on val/scenes (benchmarks/results/stills.json)."""
+
+    haar: HaarSettings = HaarSettings(scale_factor=1.05, min_neighbors=1, min_size=24, longest_side=1280)
+    """Permissive: the score throws the wrong boxes out."""
+    score: float = 0.7
+    """Least score of a reported face."""
+    overlap: float = 0.3
+    """Two reports whose boxes overlap more (intersection over union) are the same face: the better score stays."""
+    passes: int = 2
+    """Times the crop is refined by the points found in it."""
+
+
+class StillFinder:
+    """Finds faces and their points in pictures. Not for use by two threads at once."""
+
+    def __init__(self, model: KeypointModel, settings: StillSettings | None = None) -> None:
+        self._model = model
+        self._settings = settings or StillSettings()
+        self._detector = HaarDetector(self._settings.haar)
+
+    def find(self, grey: NDArray[np.uint8]) -> list[Face]:
+        """The faces in `grey` (H, W), the best score first; ids count from 1."""
+        times = StageTimes()
+        seen = []
+        for box in self._detector.detect(grey):
+            sight = look_at(self._model, grey, crop_from_box(box), times)
+            for _ in range(self._settings.passes):
+                sight = look_at(self._model, grey, crop_from_track(sight.points, self._model.mean_shape), times)
+            if sight.score >= self._settings.score:
+                seen.append(sight)
+        kept: list[Face] = []
+        for sight in sorted(seen, key=lambda sight: -sight.score):
+            box = box_around(crop_from_track(sight.points, self._model.mean_shape))
+            if all(iou(box, face.box) < self._settings.overlap for face in kept):
+                kept.append(Face(len(kept) + 1, sight.score, box, sight.points))
+        return kept

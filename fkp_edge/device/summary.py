@@ -1,0 +1,152 @@
+"""What a run amounted to: counts, latencies, jitter; and its status line on the way."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TextIO
+
+import numpy as np
+
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.geometry import crop_from_track
+from fkp_edge.keypoints import Points
+from fkp_edge.observation import Frame, Observation, State
+
+__all__ = ["StatusLine", "Summary"]
+
+
+class Summary:
+    """A sink that counts; its memory does not grow with the run."""
+
+    def __init__(self, mean_shape: Points, times: StageTimes) -> None:
+        self._mean_shape = mean_shape
+        self._times = times
+        self._started = time.monotonic()
+        self.first_face_s: float | None = None
+        """Seconds from the start to the first face."""
+        self.frames = 0
+        self.dropped = 0
+        self.states: Counter[State] = Counter()
+        self.ids = 0
+        self._highest_id = 0
+        self._jitter = _Jitter()
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        """Counts one observation."""
+        if frame is None:
+            return
+        self.frames += 1
+        self.dropped += observation.dropped
+        self.states[observation.state] += 1
+        for face in observation.faces:
+            if self.first_face_s is None:
+                self.first_face_s = time.monotonic() - self._started
+            self.ids += face.id > self._highest_id
+            self._highest_id = max(self._highest_id, face.id)
+        if frame.truth is not None and observation.state is State.TRACKING and len(observation.faces[0].points) == len(
+            frame.truth
+        ):
+            self._jitter.add(observation.faces[0].points, frame.truth, self._mean_shape)
+
+    @property
+    def jitter_px(self) -> float | None:
+        """Jitter against the known motion; None where none is known."""
+        return self._jitter.rms_px()
+
+    def table(self) -> str:
+        """The summary as text."""
+        shares = ", ".join(f"{state} {100 * n / max(1, self.frames):.0f} %" for state, n in self.states.most_common())
+        rows = [
+            ("frames", f"{self.frames} ({self.dropped} dropped)"),
+            ("states", shares or "none"),
+            ("faces", f"{self.ids} followed"),
+        ]
+        if self.first_face_s is not None:
+            rows.append(("first keypoints", f"{self.first_face_s:.2f} s after the start"))
+        if self.jitter_px is not None:
+            rows.append(("jitter", f"{self.jitter_px:.2f} px RMS about the known motion"))
+        lines = [f"{name:<18}{value}" for name, value in rows]
+        lines.append(f"{'stage':<18}{'count':>7}{'p50 ms':>9}{'p95 ms':>9}")
+        for name, (count, p50, p95) in self._times.percentiles_ms().items():
+            lines.append(f"  {name:<16}{count:>7}{p50:>9.2f}{p95:>9.2f}")
+        return "\n".join(lines)
+
+
+class _Jitter:
+    """Spread of the points about the known motion, their constant offsets removed, by running sums."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
+        self._squares = 0.0
+        self._sides = 0.0
+
+    def add(self, points: Points, truth: Points, mean_shape: Points) -> None:
+        crop = crop_from_track(truth, mean_shape)
+        offset = crop.to_units(points).astype(np.float64) - crop.to_units(truth)
+        self._sum = offset if self._sum is None else self._sum + offset
+        self._squares += float((offset**2).sum())
+        self._sides += crop.side
+        self._count += 1
+
+    def rms_px(self) -> float | None:
+        if self._sum is None or self._count < 2:
+            return None
+        mean = self._sum / self._count
+        variance = (self._squares / self._count - float((mean**2).sum())) / len(mean)
+        return float(np.sqrt(max(variance, 0.0))) * self._sides / self._count
+
+
+class StatusLine:
+    """A sink that shows one live line on a terminal, and plain lines elsewhere."""
+
+    EVERY_S = 0.1
+    PLAIN_EVERY_S = 2.0
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._live = out.isatty()
+        self._shown = 0.0
+        self._state: State | None = None
+        self._frames = 0
+        self._since = time.monotonic()
+        self._width = 0
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        """Shows one observation, where it is time to."""
+        self._frames += frame is not None
+        now = time.monotonic()
+        changed = observation.state is not self._state
+        if not (changed and not self._live) and now - self._shown < (self.EVERY_S if self._live else self.PLAIN_EVERY_S):
+            return
+        if now - self._since > 1.0:
+            self._rate = self._frames / (now - self._since)
+            self._frames, self._since = 0, now
+        self._shown, self._state = now, observation.state
+        self._show(self._text(observation))
+
+    _rate: float | None = None
+
+    def _text(self, observation: Observation) -> str:
+        parts = [f"frame {observation.sequence:>6}", f"{observation.state:<9}"]
+        if self._rate is not None:
+            parts.append(f"{self._rate:5.1f} frames/s")
+        if observation.faces:
+            face = observation.faces[0]
+            parts.append(f"face {face.id} score {face.score:.2f} at {face.box[0]:.0f},{face.box[1]:.0f}")
+        return "  ".join(parts)
+
+    def _show(self, text: str) -> None:
+        if self._live:
+            self._out.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        else:
+            self._out.write(text + "\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        """Leaves the live line."""
+        if self._live and self._width:
+            self._out.write("\n")
+            self._out.flush()

@@ -1,0 +1,43 @@
+"""How long each stage took, kept in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+__all__ = ["StageTimes"]
+
+KEPT = 9000
+"""Durations kept of each stage: five minutes at 30 frames a second."""
+
+
+class StageTimes:
+    """Durations by stage, the newest `KEPT` of each. Stages may be timed from different threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, deque[int]] = {}
+
+    def add(self, stage: str, duration_ns: int) -> None:
+        """Notes one duration of `stage`."""
+        self._kept.setdefault(stage, deque(maxlen=KEPT)).append(duration_ns)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times its block as stage `name`."""
+        start = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter_ns() - start)
+
+    def percentiles_ms(self) -> dict[str, tuple[int, float, float]]:
+        """Of each stage: count, p50 and p95 in milliseconds, of the durations kept."""
+        result = {}
+        for name, kept in list(self._kept.items()):
+            p50, p95 = np.percentile(np.array(kept) / 1e6, [50, 95])
+            result[name] = (len(kept), float(p50), float(p95))
+        return result
