@@ -150,7 +150,12 @@ def evaluate_scenes(
                 (true_scores if hits else false_scores).append(score)
         reported = list(find(picture))
         hit, false = _match(reported, labelled, scene.ignore, model.schema)
-        faces, proposed, found, false_faces = faces + len(labelled), proposed + len(matched), found + hit, false_faces + false
+        faces, proposed, found, false_faces = (
+            faces + len(labelled),
+            proposed + len(matched),
+            found + hit,
+            false_faces + false,
+        )
     return {
         "photographs": len(scenes),
         "faces": faces,

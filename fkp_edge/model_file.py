@@ -180,8 +180,6 @@ def _read_golden(content: bytes, path: Path) -> tuple[GoldenCase, ...]:
         raise ModelFileError(f"{path}: its golden cases cannot be read ({error}); convert the model again") from error
 
 
-
-
 def write_model_file(
     path: Path, flatbuffer: bytes, card: Card, golden: tuple[GoldenCase, ...], *, overwrite: bool = False
 ) -> None:

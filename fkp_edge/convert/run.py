@@ -25,7 +25,7 @@ from fkp_edge.keypoints import FKP15, Schema, schema_named
 from fkp_edge.model_file import Card, GoldenCase, ModelFile, write_model_file
 from fkp_edge.train.backend import keras
 
-__all__ = ["ConvertResult", "convert"]
+__all__ = ["ConvertResult", "check_free", "convert"]
 
 MAX_DESCRIPTION_BYTES = 2**20
 
@@ -45,13 +45,25 @@ class ConvertResult:
         Raises:
             InputError: a file exists and `overwrite` is not given, or the folder cannot be written.
         """
-        paths = {"int8": out, "float32": out.with_name(f"{out.stem.removesuffix('-int8')}-float32{out.suffix}")}
-        taken = [path for path in paths.values() if path.exists()]
-        if taken and not overwrite:
-            raise InputError(f"{taken[0]} already exists; name another --out or add --overwrite")
+        paths = check_free(out, overwrite=overwrite)
         for precision, path in paths.items():
             write_model_file(path, *self.files[precision], overwrite=overwrite)
         return paths
+
+
+def check_free(out: Path, *, overwrite: bool) -> dict[str, Path]:
+    """Where a conversion to `out` writes, by precision; asked before the work begins.
+
+    Raises:
+        InputError: a file exists and `overwrite` is not given, or the folder does not.
+    """
+    paths = {"int8": out, "float32": out.with_name(f"{out.stem.removesuffix('-int8')}-float32{out.suffix}")}
+    taken = [path for path in paths.values() if path.exists()]
+    if taken and not overwrite:
+        raise InputError(f"{taken[0]} already exists; name another --out or add --overwrite")
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent} is not a folder; make it, or name another --out")
+    return paths
 
 
 def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> ConvertResult:

@@ -108,7 +108,9 @@ def read_scenes(folder: Path) -> list[Scene]:
             raise InputError(f"{folder / 'faces.json'} names {name!r}, which is not in {folder}")
         try:
             points = tuple(np.array(face, np.float32).reshape(IBUG68.size, 2) for face in faces[name])
-            boxes: tuple[Box, ...] = tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in ignore.get(name, []))
+            boxes: tuple[Box, ...] = tuple(
+                (float(x), float(y), float(w), float(h)) for x, y, w, h in ignore.get(name, [])
+            )
         except (TypeError, ValueError) as error:
             raise InputError(f"{folder}: {name}: {error}; expected 68 [x, y] a face and [x, y, w, h] a box") from None
         scenes.append(Scene(path, points, boxes))

@@ -91,7 +91,9 @@ def _coordinate(cell: str, where: str, column: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        raise InputError(f"{where} column {column}: {cell[:20]!r} is not a number; expected pixels or nothing") from None
+        raise InputError(
+            f"{where} column {column}: {cell[:20]!r} is not a number; expected pixels or nothing"
+        ) from None
     if not -CROP_SIZE <= value <= 2 * CROP_SIZE:
         raise InputError(f"{where} column {column}: {cell[:20]!r} is far outside the picture; expected 0 to 96")
     return value
@@ -105,7 +107,9 @@ def _pixels(cell: str, where: str) -> NDArray[np.uint8]:
         values = np.array(parts, np.int64)
     except (ValueError, OverflowError):
         bad = next(part for part in parts if not part.isdigit())
-        raise InputError(f"{where} column Image: {bad[:20]!r} is not a pixel; expected whole numbers 0 to 255") from None
+        raise InputError(
+            f"{where} column Image: {bad[:20]!r} is not a pixel; expected whole numbers 0 to 255"
+        ) from None
     if values.min() < 0 or values.max() > 255:
         raise InputError(f"{where} column Image: {values.max()} is not a pixel; expected 0 to 255")
     return values.astype(np.uint8).reshape(CROP_SIZE, CROP_SIZE)

@@ -16,7 +16,8 @@ from fkp_edge.observation import Frame, Observation
 
 __all__ = ["ContactSheet"]
 
-TILE = (320, 240)
+WIDTH = 320
+"""Of a tile, pixels."""
 COLUMNS = 4
 MOST = 16
 
@@ -38,7 +39,8 @@ class ContactSheet:
         picture = cv2.cvtColor(frame.grey, cv2.COLOR_GRAY2BGR)
         for face in observation.faces:
             draw_face(picture, face.points, self._schema, box=face.box)  # type: ignore[arg-type]
-        tile = cv2.resize(picture, TILE, interpolation=cv2.INTER_AREA)
+        height = self._tiles[0].shape[0] if self._tiles else round(WIDTH * picture.shape[0] / picture.shape[1])
+        tile = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
         text = f"frame {observation.sequence}: {observation.state}"
         for color, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(tile, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thick, cv2.LINE_AA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class Summary:
         self.dropped = 0
         self.states: Counter[State] = Counter()
         self.ids = 0
+        """Faces followed."""
+        self.searches = 0
+        """Whole-frame searches; set by whoever owns the search."""
         self._highest_id = 0
         self._jitter = _Jitter()
 
@@ -44,33 +47,56 @@ class Summary:
                 self.first_face_s = time.monotonic() - self._started
             self.ids += face.id > self._highest_id
             self._highest_id = max(self._highest_id, face.id)
-        if frame.truth is not None and observation.state is State.TRACKING and len(observation.faces[0].points) == len(
-            frame.truth
-        ):
-            self._jitter.add(observation.faces[0].points, frame.truth, self._mean_shape)
+        if frame.truth is not None and observation.state is State.TRACKING and _whole(frame.truth, frame):
+            points = observation.faces[0].points
+            if points.shape == frame.truth.shape:  # a model of another schema has no counterpart in the truth
+                self._jitter.add(points, frame.truth, self._mean_shape)
 
     @property
     def jitter_px(self) -> float | None:
         """Jitter against the known motion; None where none is known."""
         return self._jitter.rms_px()
 
+    def figures(self) -> dict[str, Any]:
+        """The summary as plain values."""
+        return {
+            "frames": self.frames,
+            "dropped": self.dropped,
+            "states": {str(state): n for state, n in self.states.most_common()},
+            "faces": self.ids,
+            "searches": self.searches,
+            "first_keypoints_s": self.first_face_s,
+            "jitter_px": self.jitter_px,
+            "stages_ms": {
+                name: {"count": count, "p50": p50, "p95": p95}
+                for name, (count, p50, p95) in self._times.percentiles_ms().items()
+            },
+        }
+
     def table(self) -> str:
         """The summary as text."""
-        shares = ", ".join(f"{state} {100 * n / max(1, self.frames):.0f} %" for state, n in self.states.most_common())
+        f = self.figures()
+        shares = ", ".join(f"{state} {100 * n / self.frames:.0f} %" for state, n in f["states"].items())
         rows = [
-            ("frames", f"{self.frames} ({self.dropped} dropped)"),
-            ("states", shares or "none"),
-            ("faces", f"{self.ids} followed"),
+            ("frames", f"{f['frames']} ({f['dropped']} dropped)"),
+            ("states", shares),
+            ("faces", f"{f['faces']} followed, {f['searches']} whole-frame searches"),
         ]
         if self.first_face_s is not None:
-            rows.append(("first keypoints", f"{self.first_face_s:.2f} s after the start"))
+            rows.append(("first keypoints", f"{self.first_face_s:.2f} s after the first frame was asked for"))
         if self.jitter_px is not None:
             rows.append(("jitter", f"{self.jitter_px:.2f} px RMS about the known motion"))
         lines = [f"{name:<18}{value}" for name, value in rows]
         lines.append(f"{'stage':<18}{'count':>7}{'p50 ms':>9}{'p95 ms':>9}")
-        for name, (count, p50, p95) in self._times.percentiles_ms().items():
-            lines.append(f"  {name:<16}{count:>7}{p50:>9.2f}{p95:>9.2f}")
+        for name, stage in f["stages_ms"].items():
+            lines.append(f"  {name:<16}{stage['count']:>7}{stage['p50']:>9.2f}{stage['p95']:>9.2f}")
         return "\n".join(lines)
+
+
+def _whole(points: Points, frame: Frame) -> bool:
+    """True where no point is outside the frame: of a face cut by the edge, the network guesses the rest."""
+    height, width = frame.grey.shape
+    return bool((points >= 0).all() and (points < [width, height]).all())
 
 
 class _Jitter:
@@ -118,7 +144,9 @@ class StatusLine:
         self._frames += frame is not None
         now = time.monotonic()
         changed = observation.state is not self._state
-        if not (changed and not self._live) and now - self._shown < (self.EVERY_S if self._live else self.PLAIN_EVERY_S):
+        if not (changed and not self._live) and now - self._shown < (
+            self.EVERY_S if self._live else self.PLAIN_EVERY_S
+        ):
             return
         if now - self._since > 1.0:
             self._rate = self._frames / (now - self._since)

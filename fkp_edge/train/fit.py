@@ -29,7 +29,9 @@ EVALUATE_EVERY = 5
 """Epochs between looks at the validation sets."""
 
 
-def predict_faces(model: keras.Model, faces: FaceSet, mean_shape: NDArray[np.floating]) -> tuple[Points, NDArray[np.float32]]:
+def predict_faces(
+    model: keras.Model, faces: FaceSet, mean_shape: NDArray[np.floating]
+) -> tuple[Points, NDArray[np.float32]]:
     """Points (N, K, 2) in picture pixels and scores (N,) of the labels' crops of `faces`."""
     crops = [faces.crop(i) for i in range(len(faces))]
     pixels = np.stack([extract(faces.images[i], crop) for i, crop in enumerate(crops)])[..., None]

@@ -18,7 +18,9 @@ def _conv_bn(x: keras.KerasTensor, channels: int, name: str, *, activate: bool =
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 
-def _inverted_residual(x: keras.KerasTensor, channels: int, stride: int, expansion: int, name: str) -> keras.KerasTensor:
+def _inverted_residual(
+    x: keras.KerasTensor, channels: int, stride: int, expansion: int, name: str
+) -> keras.KerasTensor:
     before = x
     x = _conv_bn(x, x.shape[-1] * expansion, f"{name}_expand")
     x = layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
@@ -48,7 +50,9 @@ def build_keypointnet(config: Network, points: int, *, batch: int | None = None)
     x = _conv_bn(x, config.head, "head")
     x = _conv_bn(x, config.squeeze, "squeeze")
     x = layers.Reshape((1, 1, -1), name="join")(x)
-    offsets = layers.Conv2D(2 * points, 1, name="offsets", kernel_initializer=keras.initializers.RandomNormal(stddev=0.01))(x)
+    offsets = layers.Conv2D(
+        2 * points, 1, name="offsets", kernel_initializer=keras.initializers.RandomNormal(stddev=0.01)
+    )(x)
     keypoints = layers.Reshape((2 * points,), name="keypoints")(offsets)
     logit = layers.Conv2D(1, 1, name="score_logit")(x)
     score = layers.Activation("sigmoid", name="score")(layers.Reshape((1,), name="score_flat")(logit))

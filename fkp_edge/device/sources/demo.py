@@ -35,10 +35,10 @@ PATH = (
     (7.2, 330, 240, 190, 25),
     (8.4, 310, 240, 190, -25),
     (9.0, 320, 240, 190, 0),
-    (9.6, -150, 240, 190, 0),
-    (10.4, -150, 240, 190, 0),
-    (11.0, 320, 240, 190, 0),
-    (12.0, 320, 240, 190, 0),
+    (10.0, -150, 240, 190, 0),
+    (10.7, -150, 240, 190, 0),
+    (11.7, 320, 240, 190, 0),
+    (12.5, 320, 240, 190, 0),
 )
 
 
@@ -61,7 +61,7 @@ class DemoSource:
         self._closed = False
 
     def read(self) -> Frame | None:
-        """The next frame; None after 12 s."""
+        """The next frame; None after 12.5 s."""
         if self._start_ns is None:
             self._start_ns = time.monotonic_ns()
         seconds = self._next / RATE

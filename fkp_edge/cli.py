@@ -1,0 +1,123 @@
+"""The command line. Handlers stand in `commands.py`; stages are imported when a command needs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fkp_edge import __version__
+from fkp_edge.errors import FkpEdgeError
+
+__all__ = ["build_parser", "main"]
+
+DEFAULT_STREAM = "tcp://127.0.0.1:8765"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; 0 done, 1 a check failed, 2 bad input or a missing part."""
+    args = build_parser().parse_args(argv)
+    from fkp_edge import commands
+
+    try:
+        return int(getattr(commands, args.command)(args))
+    except FkpEdgeError as error:
+        if os.environ.get("FKP_EDGE_DEBUG"):
+            raise
+        print(f"fkp-edge: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # what reads our output went away: `fkp-edge watch --json | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="fkp-edge", description="Face keypoints on a small board's camera.")
+    parser.add_argument("--version", action="version", version=f"fkp-edge {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
+    run.add_argument(
+        "--source",
+        default="auto",
+        help="auto, picamera, v4l2:N, demo, a video file or a folder of pictures; auto takes the Pi camera, else a "
+        "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
+    )
+    run.add_argument(
+        "--stream", default=DEFAULT_STREAM, metavar="URL", help=f"where to listen (default: {DEFAULT_STREAM})"
+    )
+    run.add_argument("--insecure", action="store_true", help="allow a --stream address that others can reach")
+    run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
+    run.add_argument("--threads", type=_positive, default=1, help="CPU threads of the network (default: 1)")
+    run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
+    run.add_argument("--json", action="store_true", help="print the summary as JSON")
+    _add_model(run)
+
+    watch = commands.add_parser("watch", help="show a stream")
+    watch.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
+    watch.add_argument("--json", action="store_true", help="print the stream's lines")
+    watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
+
+    predict = commands.add_parser("predict", help="faces and keypoints in pictures")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
+    predict.add_argument("--json", action="store_true", help="print one JSON line a picture")
+    predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture with its points there")
+    predict.add_argument("--threads", type=_positive, default=1, help="CPU threads of the network (default: 1)")
+    _add_model(predict)
+
+    evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
+    evaluate.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".tflite file")
+    _add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip")
+    evaluate.add_argument(
+        "--crops",
+        choices=("gt", "haar", "jitter"),
+        default="gt",
+        help="framed by the labels, by Haar, or as the tracker does (default: gt)",
+    )
+    evaluate.add_argument(
+        "--scenes", action="store_true", help="also whole photographs, DIR/scenes: the score, and what predict finds"
+    )
+    evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
+    evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+
+    train = commands.add_parser("train", help="train a recipe (desktop; needs fkp-edge[train])")
+    train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
+    _add_data(train, "folder that the recipe's folders lie in")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
+    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
+
+    convert = commands.add_parser("convert", help="trained network -> int8 TFLite (desktop; needs fkp-edge[convert])")
+    convert.add_argument("model", type=Path, metavar="MODEL", help="model.keras of a training run")
+    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
+    _add_data(convert, "folder with the recipe's train/ and val/ folders")
+    convert.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.tflite", help="int8 file; float32 goes beside it"
+    )
+    convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    convert.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, metavar="FILE.tflite", help="model file (default: the shipped int8 one)")
+    parser.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+
+
+def _add_data(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=text)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

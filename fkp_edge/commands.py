@@ -1,0 +1,285 @@
+"""What each command does: joins stages, prints results to stdout and progress to stderr.
+
+Only this module and the command line may import several stages; each handler imports what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fkp_edge.errors import InputError
+
+if TYPE_CHECKING:
+    from fkp_edge.device.runtime import Runtime
+    from fkp_edge.interpreter import KeypointModel
+    from fkp_edge.observation import Frame, Observation
+
+__all__ = ["convert", "eval", "predict", "run", "train", "watch"]
+
+DEMO_SHEET = Path("fkp-demo.png")
+
+
+def run(args: Namespace) -> int:
+    """Camera or recording -> keypoints on a socket."""
+    from fkp_edge.device.contact_sheet import ContactSheet
+    from fkp_edge.device.engine import Engine
+    from fkp_edge.device.haar import HaarDetector
+    from fkp_edge.device.runtime import Runtime, Sink
+    from fkp_edge.device.search import InlineSearch, ThreadedSearch
+    from fkp_edge.device.sources import open_source, resolve_auto
+    from fkp_edge.device.summary import StatusLine, Summary
+    from fkp_edge.device.timing import StageTimes
+
+    name = args.source
+    if name == "auto":
+        name = resolve_auto()
+        why = "no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}"
+        print(why, file=sys.stderr, flush=True)
+    model, times = _open_model(args), StageTimes()
+    with ExitStack() as closing:
+        publisher = closing.enter_context(_Publisher(args.stream, model, name, insecure=args.insecure))
+        source = open_source(name, pace=not args.fast)
+        closing.callback(source.close)
+        detector = HaarDetector()
+        search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
+        closing.callback(search.close)
+        summary, status = Summary(model.mean_shape, times), StatusLine(sys.stderr)
+        closing.callback(status.end)
+        sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
+        sinks: list[Sink] = [publisher, summary, status]
+        sheet = ContactSheet(model.schema, every=24) if sheet_path else None
+        if sheet:
+            sinks.append(sheet)
+        runtime = Runtime(source, Engine(model, search, times=times), sinks)
+        print(f"streaming on {publisher.url}; Ctrl-C ends", file=sys.stderr, flush=True)
+        try:
+            with _stopping_on_signals(runtime):
+                runtime.run()
+        finally:
+            status.end()
+            if summary.frames:
+                summary.searches = search.count
+                print(json.dumps(summary.figures()) if args.json else summary.table(), flush=True)
+        if sheet and sheet_path and summary.frames:
+            sheet.save(sheet_path)
+            print(f"annotated frames: {sheet_path}", file=sys.stderr)
+    return 0
+
+
+class _Publisher:
+    """A sink that sends observations to the clients of a stream."""
+
+    def __init__(self, url: str, model: KeypointModel, source: str, *, insecure: bool) -> None:
+        from fkp_edge.stream import Hello, LineServer, parse_address
+
+        self._frame_size: tuple[int, int] | None = None
+
+        def hello() -> Hello:
+            return Hello(
+                model=model.file.card.name if model.file.card else model.file.path.name,
+                model_sha256=model.file.sha256,
+                points=model.schema.names,
+                frame_size=self._frame_size,
+                source=source,
+                server_ns=time.monotonic_ns(),
+            )
+
+        self._server = LineServer(parse_address(url), hello, insecure=insecure)
+        self.url = str(self._server.address)
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        from fkp_edge.stream import encode, from_observation
+
+        if frame is not None:
+            self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
+        self._server.publish(encode(from_observation(observation, time.monotonic_ns())))
+
+    def __enter__(self) -> _Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+
+
+@contextmanager
+def _stopping_on_signals(runtime: Runtime) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run cleanly, once; a second one ends it at once."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(*_: object) -> None:
+        runtime.stop()
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_DFL)
+
+    before = {kind: signal.signal(kind, stop) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def watch(args: Namespace) -> int:
+    """Shows a stream."""
+    from fkp_edge.stream.watch import watch as show
+
+    show(args.url, as_json=args.json, out=sys.stdout, count=args.count)
+    return 0
+
+
+def predict(args: Namespace) -> int:
+    """Faces and keypoints in pictures."""
+    import cv2
+
+    from fkp_edge.data import find_pictures, read_picture
+    from fkp_edge.device.stills import StillFinder
+    from fkp_edge.draw import draw_face
+    from fkp_edge.model_file import write_whole
+
+    paths = [path for given in args.paths for path in find_pictures(given)]
+    model = _open_model(args)
+    finder = StillFinder(model)
+    if args.draw:
+        _make_folder(args.draw)
+    for path in paths:
+        picture = read_picture(path, color=True)
+        faces = finder.find(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]
+        found = [
+            {
+                "box": [round(v, 2) for v in face.box],
+                "score": round(face.score, 3),
+                "points": [[round(float(v), 2) for v in point] for point in face.points],
+            }
+            for face in faces
+        ]
+        if args.json:
+            print(json.dumps({"image": str(path), "faces": found}), flush=True)
+        else:
+            places = "; ".join("score {:.2f} at {:.0f},{:.0f} {:.0f}x{:.0f}".format(f.score, *f.box) for f in faces)
+            print(
+                f"{path}: {len(faces)} face{'' if len(faces) == 1 else 's'}{': ' if faces else ''}{places}", flush=True
+            )
+        if args.draw:
+            for face in faces:
+                draw_face(picture, face.points, model.schema, box=face.box)
+            write_whole(args.draw / f"{path.name}.png", cv2.imencode(".png", picture)[1].tobytes())
+    return 0
+
+
+def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
+    """Accuracy of model files on labelled faces."""
+    from fkp_edge import data
+    from fkp_edge.device.haar import HaarDetector, HaarSettings
+    from fkp_edge.device.stills import StillFinder
+    from fkp_edge.evaluate import evaluate, evaluate_scenes
+    from fkp_edge.interpreter import open_model
+
+    # Haar as the figures of others are given: (1.1, 3) on the whole picture, down to the cascade's own window
+    detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096))
+    results: list[dict[str, Any]] = []
+    for path in args.models:
+        model = open_model(path, card_required=not args.no_card)
+        entry: dict[str, Any] = {"model": path.name, "sha256": model.file.sha256, "sets": {}}
+        for faces in data.load(args.data, model.schema):
+            print(f"{path.name}: {faces.name}", file=sys.stderr)
+            entry["sets"][faces.name] = evaluate(model, faces, crops=args.crops, propose=detector.detect).figures
+        if args.scenes:
+            print(f"{path.name}: scenes", file=sys.stderr)
+            finder = StillFinder(model)
+            entry["scenes"] = evaluate_scenes(
+                model,
+                data.read_scenes(args.data / "scenes"),
+                propose=detector.detect,
+                find=lambda grey, finder=finder: [face.points for face in finder.find(grey)],  # type: ignore[misc]
+            )
+        results.append(entry)
+    print(json.dumps(results, indent=1) if args.json else _accuracy_table(results))
+    return 0
+
+
+def _accuracy_table(results: list[dict[str, Any]]) -> str:
+    lines = [
+        f"{'model':<28}{'set':<10}{'faces':>6}{'missed':>7}{'NME %':>8}  {'95 % interval':<15}{'>10 %':>7}{'RMSE px':>9}"
+    ]
+    for entry in results:
+        for name, f in entry["sets"].items():
+            low, high = f["nme_interval_percent"]
+            lines.append(
+                f"{entry['model']:<28}{name:<10}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>8.2f}  "
+                f"{f'{low:.2f} .. {high:.2f}':<15}{f['failures_percent']:>7.1f}{f['rmse_px']:>9.2f}"
+            )
+        if scenes := entry.get("scenes"):
+            lines.append(
+                f"{entry['model']:<28}{'scenes':<10}{scenes['faces']:>6}  score AUC {scenes['score_auc']:.4f}, Haar proposes "
+                f"{scenes['proposed_percent']:.1f} %, predict finds {scenes['found_percent']:.1f} % with "
+                f"{scenes['false_faces_per_photograph']:.3f} false faces a photograph"
+            )
+    return "\n".join(lines)
+
+
+def train(args: Namespace) -> int:
+    """Trains a recipe."""
+    from fkp_edge.device.haar import HaarDetector, HaarSettings
+    from fkp_edge.settings import read_toml
+    from fkp_edge.train.recipe import Recipe
+    from fkp_edge.train.run import train as train_recipe
+
+    recipe = read_toml(args.recipe, Recipe)
+    # permissive: the wrong boxes are what the score learns from
+    detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096))
+    result = train_recipe(recipe, data_dir=args.data, out=args.out, propose=detector.detect, resume=args.resume)
+    for name, figures in result.validation.items():
+        print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces")
+    print(result.model)
+    return 0
+
+
+def convert(args: Namespace) -> int:
+    """Trained network -> float32 and int8 model files."""
+    from fkp_edge.convert.recipe import ConvertRecipe
+    from fkp_edge.convert.run import check_free, convert as convert_model
+    from fkp_edge.settings import read_toml
+
+    recipe = read_toml(args.recipe, ConvertRecipe) if args.recipe else ConvertRecipe()
+    check_free(args.out, overwrite=args.overwrite)
+    result = convert_model(args.model, recipe, data_dir=args.data)
+    paths = result.save(args.out, overwrite=args.overwrite)
+    if args.json:
+        print(json.dumps({"files": {k: str(v) for k, v in paths.items()}, "accuracy": result.accuracy}, indent=1))
+        return 0
+    print(f"{'set':<10}{'faces':>6}{'float32 NME %':>15}{'int8 NME %':>12}{'lost %':>8}")
+    for name, figures in result.accuracy.items():
+        before, after = figures["float32"], figures["int8"]
+        print(
+            f"{name:<10}{before['faces']:>6}{before['nme_percent']:>15.3f}{after['nme_percent']:>12.3f}"
+            f"{figures['loss_percent']:>8.2f}"
+        )
+    print("\nlost by point, % relative" + "".join(f"{name:>10}" for name in result.accuracy))
+    for point in next(iter(result.accuracy.values()))["loss_per_point_percent"]:
+        losses = "".join(f"{f['loss_per_point_percent'][point]:>10.2f}" for f in result.accuracy.values())
+        print(f"{point:<25}{losses}")
+    for precision, path in paths.items():
+        print(f"{precision}: {path}")
+    return 0
+
+
+def _open_model(args: Namespace) -> KeypointModel:
+    from fkp_edge.interpreter import open_model
+    from fkp_edge.models import shipped_model
+
+    return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make folder {path}: {error.strerror or error}; name another --draw") from error
