@@ -163,10 +163,8 @@ def predict(args: Namespace) -> int:
         if args.json:
             print(json.dumps({"image": str(path), "faces": found}), flush=True)
         else:
-            places = "; ".join("score {:.2f} at {:.0f},{:.0f} {:.0f}x{:.0f}".format(f.score, *f.box) for f in faces)
-            print(
-                f"{path}: {len(faces)} face{'' if len(faces) == 1 else 's'}{': ' if faces else ''}{places}", flush=True
-            )
+            places = ["score {:.2f} at {:.0f},{:.0f} {:.0f}x{:.0f}".format(f.score, *f.box) for f in faces]
+            print(f"{path}: {'; '.join(places) or 'no face'}", flush=True)
         if args.draw:
             for face in faces:
                 draw_face(picture, face.points, model.schema, box=face.box)
@@ -206,21 +204,19 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
 
 
 def _accuracy_table(results: list[dict[str, Any]]) -> str:
-    lines = [
-        f"{'model':<28}{'set':<10}{'faces':>6}{'missed':>7}{'NME %':>8}  {'95 % interval':<15}{'>10 %':>7}{'RMSE px':>9}"
-    ]
+    lines = [f"{'model':<26}{'set':<8}{'faces':>6}{'missed':>7}{'NME %':>7}  95 % interval  {'>10 %':>6}{'RMSE px':>9}"]
     for entry in results:
         for name, f in entry["sets"].items():
-            low, high = f["nme_interval_percent"]
+            interval = "{:.2f} .. {:.2f}".format(*f["nme_interval_percent"])
             lines.append(
-                f"{entry['model']:<28}{name:<10}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>8.2f}  "
-                f"{f'{low:.2f} .. {high:.2f}':<15}{f['failures_percent']:>7.1f}{f['rmse_px']:>9.2f}"
+                f"{entry['model']:<26}{name:<8}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>7.2f}"
+                f"  {interval:<13}  {f['failures_percent']:>6.1f}{f['rmse_px']:>9.2f}"
             )
-        if scenes := entry.get("scenes"):
+        if f := entry.get("scenes"):
             lines.append(
-                f"{entry['model']:<28}{'scenes':<10}{scenes['faces']:>6}  score AUC {scenes['score_auc']:.4f}, Haar proposes "
-                f"{scenes['proposed_percent']:.1f} %, predict finds {scenes['found_percent']:.1f} % with "
-                f"{scenes['false_faces_per_photograph']:.3f} false faces a photograph"
+                f"{entry['model']:<26}scenes  {f['faces']:>6}  score AUC {f['score_auc']:.4f}, Haar proposes "
+                f"{f['proposed_percent']:.1f} %, predict finds {f['found_percent']:.1f} % with "
+                f"{f['false_faces_per_photograph']:.3f} false faces a photograph"
             )
     return "\n".join(lines)
 
@@ -245,7 +241,8 @@ def train(args: Namespace) -> int:
 def convert(args: Namespace) -> int:
     """Trained network -> float32 and int8 model files."""
     from fkp_edge.convert.recipe import ConvertRecipe
-    from fkp_edge.convert.run import check_free, convert as convert_model
+    from fkp_edge.convert.run import check_free
+    from fkp_edge.convert.run import convert as convert_model
     from fkp_edge.settings import read_toml
 
     recipe = read_toml(args.recipe, ConvertRecipe) if args.recipe else ConvertRecipe()

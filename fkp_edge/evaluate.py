@@ -88,7 +88,7 @@ def evaluate(
     if not scores:
         raise InputError(f"the detector found none of the {len(faces)} faces of {faces.name}; try --crops gt")
     seen = ~np.isnan(points[:, 0, 0])
-    scale = np.array([CROP_SIZE / faces.crop(i).side for i in np.flatnonzero(seen)])
+    scale = np.array([CROP_SIZE / faces.crop(i).side for i in np.flatnonzero(seen).tolist()])
     figures = summarise(points[seen], faces.points[seen], schema, scale)
     figures |= {"crops": crops, "missed": int((~seen).sum()), "mean_score": float(np.mean(scores))}
     nme = np.full(len(faces), np.nan)

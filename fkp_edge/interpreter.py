@@ -95,9 +95,7 @@ class KeypointModel:
 
     def invoke(self, crop: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Raw outputs for `crop` (96, 96): keypoints (2K,) and score (1,) or (0,), in the model's own types."""
-        pixels = crop.reshape(INPUT_SHAPE)
-        if self._input["dtype"] is not np.uint8:
-            pixels = pixels.astype(np.float32)  # type: ignore[assignment]
+        pixels = crop.reshape(INPUT_SHAPE).astype(self._input["dtype"], copy=False)
         self._interpreter.set_tensor(self._input["index"], pixels)
         self._interpreter.invoke()
         keypoints = self._interpreter.get_tensor(self._keypoints["index"])[0]
@@ -120,7 +118,7 @@ def _dequantise(raw: NDArray[Any], detail: dict[str, Any] | None) -> NDArray[np.
     scale, zero = detail["quantization"]
     if not scale:
         return raw.astype(np.float32)
-    return (raw.astype(np.int32) - zero).astype(np.float32) * np.float32(scale)
+    return np.asarray((raw.astype(np.int32) - zero) * np.float32(scale), np.float32)
 
 
 def open_model(path: Path, *, threads: int = 1, card_required: bool = True) -> KeypointModel:

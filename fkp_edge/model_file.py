@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.errors import InputError, ModelFileError
-from fkp_edge.geometry import Box, Crop, crop_from_box, extract
+from fkp_edge.geometry import Box
 from fkp_edge.keypoints import Points
 
 __all__ = ["Card", "GoldenCase", "ModelFile", "Operator", "read_model_file", "write_model_file"]
@@ -163,7 +163,7 @@ def _read_card(text: bytes, path: Path) -> Card:
 def _read_golden(content: bytes, path: Path) -> tuple[GoldenCase, ...]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            if sum(i.file_size for i in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:  # type: ignore[union-attr]
+            if sum(i.file_size for i in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
                 raise ModelFileError(f"{path}: golden cases unpack to over {MAX_GOLDEN_BYTES} bytes")
             return tuple(
                 GoldenCase(

@@ -16,7 +16,7 @@ __all__ = ["Settings", "parse_settings", "read_toml"]
 MAX_BYTES = 2**20
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Base of recipes and configurations: frozen, typed, defaults in the type only."""
 
 

@@ -7,7 +7,7 @@ from fkp_edge.settings import Settings
 __all__ = ["Calibration", "ConvertRecipe"]
 
 
-class Calibration(Settings):
+class Calibration(Settings, frozen=True, kw_only=True):
     """The crops that set the ranges of int8 tensors."""
 
     folders: tuple[str, ...] = ("train/lfpw", "train/helen", "train/ytf")
@@ -19,7 +19,7 @@ class Calibration(Settings):
     seed: int = 7
 
 
-class ConvertRecipe(Settings):
+class ConvertRecipe(Settings, frozen=True, kw_only=True):
     """One conversion: post-training quantisation to int8."""
 
     calibration: Calibration = Calibration()

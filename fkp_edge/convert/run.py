@@ -189,7 +189,7 @@ def _golden(model: KeypointModel) -> tuple[GoldenCase, ...]:
     grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
     left, top = 150, 50
     small: NDArray[np.uint8] = np.ascontiguousarray(grey[top:210, left:310])
-    aim = crop_from_labels(portrait_points() - np.float32([left, top]), FKP15)
+    aim = crop_from_labels(portrait_points() - np.array([left, top], np.float32), FKP15)
     zoom = 1.9  # the face then spans over two crop widths: the path that averages down first
     large = cv2.resize(small, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
     middle = (zoom - 1) / 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def read_scenes(folder: Path) -> list[Scene]:
     return scenes
 
 
-def _read_json_object(path: Path) -> dict[str, list[object]]:
+def _read_json_object(path: Path) -> dict[str, list[Any]]:
     try:
         value = json.loads(_read_text(path, MAX_JSON_BYTES))
     except json.JSONDecodeError as error:

@@ -29,7 +29,7 @@ class EngineSettings:
     found_score: float = 0.7
     """Score from which a proposed box is a face."""
     kept_score: float = 0.4
-    """Score below which a tracked face is not seen in a frame: lower than `found_score`, so that it does not flicker."""
+    """Score below which a tracked face is not seen: lower than `found_score`, so that it does not flicker."""
     hold_s: float = 0.25
     """How long a face that is not seen is held before it counts as lost."""
     search_every_s: float = 0.1
@@ -97,7 +97,7 @@ class Engine:
         dropped = max(0, frame.sequence - self._last_sequence - 1)
         self._last_sequence = frame.sequence
         state = self._follow(frame)
-        faces = ()
+        faces: tuple[Face, ...] = ()
         if self._track is not None:
             sight = self._track.sight
             box = box_around(crop_from_track(sight.points, self._model.mean_shape))

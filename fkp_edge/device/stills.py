@@ -17,11 +17,14 @@ from fkp_edge.observation import Face
 __all__ = ["StillFinder", "StillSettings"]
 
 
+PERMISSIVE = HaarSettings(scale_factor=1.05, min_neighbors=1, min_size=24, longest_side=1280)
+
+
 @dataclass(frozen=True, slots=True)
 class StillSettings:
     """How hard to look, and when to believe. Chosen on val/scenes (benchmarks/results/stills.json)."""
 
-    haar: HaarSettings = HaarSettings(scale_factor=1.05, min_neighbors=1, min_size=24, longest_side=1280)
+    haar: HaarSettings = PERMISSIVE
     """Permissive: the score throws the wrong boxes out."""
     score: float = 0.7
     """Least score of a reported face."""

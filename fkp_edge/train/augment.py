@@ -77,11 +77,11 @@ def _cut(image: Grey, crop: Crop, points: Points, rng: np.random.Generator) -> t
     height, width = image.shape
     side = rng.integers(4)
     if side == 0 and 0 < (left := int(crop.x - inside)) < width - 8:
-        return image[:, left:], replace(crop, x=crop.x - left), points - np.float32([left, 0])
+        return image[:, left:], replace(crop, x=crop.x - left), points - np.array([left, 0], np.float32)
     if side == 1 and 8 < (right := int(crop.x + inside)) < width:
         return image[:, :right], crop, points
     if side == 2 and 0 < (top := int(crop.y - inside)) < height - 8:
-        return image[top:], replace(crop, y=crop.y - top), points - np.float32([0, top])
+        return image[top:], replace(crop, y=crop.y - top), points - np.array([0, top], np.float32)
     if side == 3 and 8 < (bottom := int(crop.y + inside)) < height:
         return image[:bottom], crop, points
     return image, crop, points
@@ -134,11 +134,11 @@ def _light(pixels: Grey, rng: np.random.Generator, config: Augment) -> Grey:
     levels = np.arange(256, dtype=np.float32)
     mean = float(pixels.mean())
     levels = (levels - mean) * math.exp(rng.normal(0, config.contrast)) + mean + rng.normal(0, config.brightness)
-    levels = 255 * (np.clip(levels, 0, 255) / 255) ** math.exp(rng.normal(0, config.gamma))
-    lit = levels.astype(np.uint8)[pixels]
+    table = (255 * (np.clip(levels, 0, 255) / 255) ** math.exp(rng.normal(0, config.gamma))).astype(np.uint8)
+    lit = np.asarray(table[pixels], np.uint8)
     if rng.random() < 0.2:
         angle, strength = rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.7)
         ramp = np.linspace(-0.5, 0.5, CROP_SIZE, dtype=np.float32)
         slope = math.cos(angle) * ramp[None, :] + math.sin(angle) * ramp[:, None]
-        lit = np.clip(lit * (1 + strength * slope), 0, 255).astype(np.uint8)
+        lit = np.asarray(np.clip(lit * (1 + strength * slope), 0, 255), np.uint8)
     return lit

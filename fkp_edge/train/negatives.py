@@ -96,7 +96,7 @@ def mine_negatives(scenes: list[Scene], propose: Propose, cache: Path) -> Negati
                 if all(iou(box, face) < NEAR for face in faces[index]):
                     found.append((index, tuple(float(v) for v in box)))
         cache.write_text(json.dumps(found))
-    return Negatives(pictures, faces, found)  # type: ignore[arg-type]
+    return Negatives(pictures, faces, found)
 
 
 def _face_boxes(scene: Scene) -> list[Box]:

@@ -1,5 +1,4 @@
-"""Networks by name. Each takes raw grey pixels (N, 96, 96, 1) float and gives `keypoints` (N, 2K) and, where it has one,
-`score` (N, 1)."""
+"""The network: raw grey pixels (N, 96, 96, 1) as floats in, `keypoints` (N, 2K) and `score` (N, 1) out."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _sheet(faces: FaceSet, chosen: NDArray[np.intp], points: Points, nme: NDArra
     for index in chosen:
         crop = faces.crop(int(index))
         pixels = extract(faces.images[int(index)], crop)
-        tile = cv2.cvtColor(cv2.resize(pixels, None, fx=ZOOM, fy=ZOOM), cv2.COLOR_GRAY2BGR)
+        tile = np.asarray(cv2.cvtColor(cv2.resize(pixels, None, fx=ZOOM, fy=ZOOM), cv2.COLOR_GRAY2BGR), np.uint8)
         for which, color in ((faces.points[index], TRUE_COLOR), (points[index], PREDICTED_COLOR)):
             draw_points(tile, crop.to_units(which) * tile.shape[0] - 0.5, color=color)
         cv2.putText(tile, f"{100 * nme[index]:.1f}%", (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 255, 255), 1)

@@ -9,7 +9,7 @@ from fkp_edge.settings import Settings
 __all__ = ["Augment", "Data", "Fit", "Loss", "Network", "Recipe"]
 
 
-class Network(Settings):
+class Network(Settings, frozen=True, kw_only=True):
     """The inverted-residual network of `networks.py`."""
 
     stem: int = 16
@@ -32,7 +32,7 @@ class Network(Settings):
     """Channels a position keeps before all positions are joined: keeps where things are, at few weights."""
 
 
-class Data(Settings):
+class Data(Settings, frozen=True, kw_only=True):
     """Which faces, below the folder given with --data."""
 
     train: dict[str, int]
@@ -45,7 +45,7 @@ class Data(Settings):
     """Where the data come from and how they may be used; goes into the model card."""
 
 
-class Augment(Settings):
+class Augment(Settings, frozen=True, kw_only=True):
     """How training crops differ from their labels' crops. Shares are of all positive crops."""
 
     haar_share: float = 0.35
@@ -78,7 +78,7 @@ class Augment(Settings):
     """Pictures cut through the face, as by the edge of a frame."""
 
 
-class Loss(Settings):
+class Loss(Settings, frozen=True, kw_only=True):
     """Masked regression loss in crop pixels, plus cross-entropy of the score."""
 
     kind: Literal["wing", "smooth_l1"] = "wing"
@@ -93,7 +93,7 @@ class Loss(Settings):
     """Weight of the score's cross-entropy."""
 
 
-class Fit(Settings):
+class Fit(Settings, frozen=True, kw_only=True):
     """The schedule."""
 
     epochs: int
@@ -111,7 +111,7 @@ class Fit(Settings):
     seed: int = 1
 
 
-class Recipe(Settings):
+class Recipe(Settings, frozen=True, kw_only=True):
     """One training run."""
 
     name: str

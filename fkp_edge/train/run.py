@@ -81,7 +81,7 @@ def _load(path: Path, schema: Schema, *, keep: bool = False) -> FaceSet:
     sets = data.load(path, schema)
     if len(sets) != 1:
         raise InputError(f"{path} holds {len(sets)} face sets; expected a folder with .pts files or one CSV")
-    return replace(sets[0], images=[image for image in sets[0].images]) if keep else sets[0]
+    return replace(sets[0], images=list(sets[0].images)) if keep else sets[0]
 
 
 def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+# fkp-edge: `make run` on a device, `make test` on a desktop.
+PYTHON ?= python3
+DEVICE := .venv/.installed
+DEV := .venv-dev/.installed
+ARGS ?=
+
+.PHONY: help run device-env test lint types check-imports pytest clean-venv
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+run: $(DEVICE) ## camera -> keypoints on tcp://127.0.0.1:8765; where no camera is, the bundled demo (ARGS="--source ...")
+	@.venv/bin/fkp-edge run $(ARGS)
+
+device-env: $(DEVICE) ## the device part in .venv, without TensorFlow
+
+# picamera2 comes from apt with libcamera, so the environment must see the system's packages where it is there. Its
+# compiled parts may be built for NumPy 1, which a newer NumPy in the environment would break.
+$(DEVICE): pyproject.toml
+	@if /usr/bin/python3 -c "import picamera2" 2>/dev/null; then \
+	  echo "picamera2 is installed: the environment sees the system's packages"; \
+	  /usr/bin/python3 -m venv --system-site-packages .venv; \
+	  numpy=$$(/usr/bin/python3 -c "import numpy; print('numpy<2' if numpy.__version__ < '2' else 'numpy')"); \
+	else \
+	  $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	    { echo "fkp-edge needs Python 3.11 or later; name one: make run PYTHON=python3.11" >&2; exit 2; }; \
+	  $(PYTHON) -m venv .venv || { echo "no venv module; sudo apt install python3-venv" >&2; exit 2; }; \
+	  numpy=numpy; \
+	fi; \
+	echo "$$numpy" > .venv/constraints.txt && \
+	.venv/bin/pip install --quiet --disable-pip-version-check -c .venv/constraints.txt -e .
+	@touch $@
+
+test: lint types check-imports pytest ## everything: lint, types, import guards and the whole suite
+
+$(DEV): pyproject.toml
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+lint: $(DEV) ## ruff
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/ruff check .
+
+types: $(DEV) ## mypy --strict
+	.venv-dev/bin/mypy
+
+check-imports: $(DEV) ## which room may import which
+	.venv-dev/bin/lint-imports --no-cache
+
+pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
+	.venv-dev/bin/pytest $(ARGS)
+
+clean-venv: ## removes both environments
+	rm -rf .venv .venv-dev
