@@ -61,9 +61,13 @@ class HaarDetector:
     def __init__(self, settings: HaarSettings | None = None, *, cascade: Path | None = None) -> None:
         self.settings = settings or HaarSettings()
         path = cascade or find_cascade()
-        self._cascade = cv2.CascadeClassifier(str(path))
+        broken = f"{path} is not a cascade that OpenCV reads; pip install --force-reinstall opencv-python-headless"
+        try:
+            self._cascade = cv2.CascadeClassifier(str(path))
+        except (cv2.error, SystemError) as error:  # OpenCV 4.14 lets its own exception escape as SystemError
+            raise MissingPartError(broken) from error
         if self._cascade.empty():
-            raise MissingPartError(f"{path} is not a cascade that OpenCV reads; reinstall opencv-python-headless")
+            raise MissingPartError(broken)
 
     def detect(self, grey: NDArray[np.uint8]) -> list[Box]:
         """Boxes (x, y, w, h) of faces in `grey` (H, W), in its pixels, the largest first."""

@@ -14,7 +14,7 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.geometry import Box
 from fkp_edge.observation import Frame
 
-__all__ = ["InlineSearch", "Search", "ThreadedSearch"]
+__all__ = ["FakeSearch", "InlineSearch", "Search", "ThreadedSearch"]
 
 Detect = Callable[[NDArray[np.uint8]], Sequence[Box]]
 
@@ -47,6 +47,22 @@ class InlineSearch:
         self.count += 1
         with self._times.stage("search"):
             return self._detect(frame.grey)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class FakeSearch:
+    """Answers each look with the next of the given answers, then with no boxes."""
+
+    def __init__(self, answers: Sequence[Sequence[Box] | None] = ()) -> None:
+        self.count = 0
+        self._answers = list(answers)
+
+    def look(self, frame: Frame) -> Sequence[Box] | None:  # noqa: ARG002 - the interface's
+        """The next answer."""
+        self.count += 1
+        return self._answers.pop(0) if self._answers else []
 
     def close(self) -> None:
         """Nothing to end."""

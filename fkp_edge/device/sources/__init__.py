@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fkp_edge.device.sources.base import FakeCamera, Source
+from fkp_edge.device.sources.base import Source
 from fkp_edge.device.sources.demo import DemoSource
+from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
 from fkp_edge.device.sources.files import FolderSource, VideoSource
 from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
 from fkp_edge.device.sources.v4l2 import V4L2Source, list_cameras, pi_camera_nodes
@@ -15,6 +16,7 @@ from fkp_edge.errors import InputError, SourceError
 __all__ = [
     "DemoSource",
     "FakeCamera",
+    "FakePicamera2",
     "FolderSource",
     "PicameraSource",
     "Source",

@@ -1,0 +1,137 @@
+"""Fakes that keep the real interfaces and record what happened: for tests, and for trying an application at a desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.observation import Frame
+
+__all__ = ["FakeCamera", "FakePicamera2"]
+
+
+class FakeCamera:
+    """Plays given frames or raises given errors, and records what was asked of it."""
+
+    def __init__(self, frames: Iterable[Frame | Exception], *, live: bool = False, name: str = "fake") -> None:
+        self.name = name
+        self.live = live
+        self.reads = 0
+        self.closed = False
+        self._frames: Iterator[Frame | Exception] = iter(frames)
+
+    def read(self) -> Frame | None:
+        """The next given frame; raises it where it is an error; None after the last."""
+        self.reads += 1
+        item = None if self.closed else next(self._frames, None)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Ends the frames."""
+        self.closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"FakeCamera({self.name!r}, {'closed' if self.closed else 'open'}, reads={self.reads})"
+
+
+class FakePicamera2:
+    """Stands in for a started-from-scratch `Picamera2`: YUV420 requests whose rows are padded to a stride.
+
+    Written from picamera2's manual and source, not recorded from hardware.
+    """
+
+    STRIDE = 64
+    """Rows are padded to a multiple of this, as on a Pi 4."""
+
+    def __init__(
+        self, pictures: Iterable[NDArray[np.uint8] | Exception], *, start_error: Exception | None = None
+    ) -> None:
+        """Gives `pictures` (H, W) one a request and raises the errors among them; times out after the last."""
+        self.calls: list[str] = []
+        self.held = 0
+        """Requests given and not released."""
+        self._pictures = iter(pictures)
+        self._start_error = start_error
+        self._configuration: dict[str, Any] = {}
+
+    def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
+        """The configuration as asked for."""
+        return wanted
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        """Takes the configuration, its size made even as libcamera does."""
+        width, height = configuration["main"]["size"]
+        main = configuration["main"] | {"size": (width - width % 2, height - height % 2)}
+        self._configuration = configuration | {"main": main}
+
+    def camera_configuration(self) -> dict[str, Any]:
+        """What was configured in fact."""
+        return self._configuration
+
+    def start(self) -> None:
+        """Starts, or fails as told."""
+        self.calls.append("start")
+        if self._start_error is not None:
+            raise self._start_error
+
+    def capture_request(self, *, wait: bool) -> str:
+        """A job to wait for."""
+        assert not wait, "a source must not wait without a time-out"
+        return "job"
+
+    def wait(self, job: str, timeout: float) -> _FakeRequest:
+        """The next request."""
+        assert job == "job"
+        assert timeout > 0
+        picture = next(self._pictures, TimeoutError("no more requests"))
+        if isinstance(picture, Exception):
+            raise picture
+        self.held += 1
+        return _FakeRequest(self, picture)
+
+    def cancel_all_and_flush(self) -> None:
+        """Notes the call."""
+        self.calls.append("cancel_all_and_flush")
+
+    def stop(self) -> None:
+        """Notes the call."""
+        self.calls.append("stop")
+
+    def close(self) -> None:
+        """Notes the call."""
+        self.calls.append("close")
+
+
+class _FakeRequest:
+    def __init__(self, camera: FakePicamera2, picture: NDArray[np.uint8]) -> None:
+        self._camera = camera
+        self._picture = picture
+
+    def make_array(self, name: str) -> NDArray[np.uint8]:
+        """The planes one below the other, rows padded with 255 to the stride."""
+        assert name == "main"
+        height, width = self._picture.shape
+        stride = -(-width // FakePicamera2.STRIDE) * FakePicamera2.STRIDE
+        planes = np.full((height * 3 // 2, stride), 255, np.uint8)
+        planes[:height, :width] = self._picture
+        return planes
+
+    def get_metadata(self) -> dict[str, Any]:
+        """When the sensor saw it."""
+        return {"SensorTimestamp": 1_234_567_890}
+
+    def release(self) -> None:
+        """Gives the buffer back; its pixels are then anybody's."""
+        self._picture[:] = 0
+        self._camera.held -= 1

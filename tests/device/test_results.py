@@ -1,0 +1,117 @@
+"""What a run leaves: timings, summary, status, sheet; and pictures looked at one by one."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.device.contact_sheet import ContactSheet
+from fkp_edge.device.haar import HaarDetector, HaarSettings, find_cascade
+from fkp_edge.device.stills import StillFinder
+from fkp_edge.device.summary import StatusLine, Summary
+from fkp_edge.device.timing import KEPT, StageTimes
+from fkp_edge.errors import InputError, MissingPartError
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.keypoints import FKP15
+from fkp_edge.metrics import face_nme
+from fkp_edge.observation import Face, Frame, Observation, State
+
+
+def seen(frame: Frame, offset: float = 0.0, state: State = State.TRACKING, dropped: int = 0) -> Observation:
+    points = frame.truth + np.array([offset, 0], np.float32)
+    return Observation(frame.sequence, frame.captured_ns, state, (Face(1, 0.9, (0, 0, 1, 1), points),), dropped)
+
+
+def test_stage_times_keep_percentiles_in_bounded_memory() -> None:
+    times = StageTimes()
+    for value in range(KEPT + 1000):
+        times.add("crop", value * 1_000_000)
+    count, p50, p95 = times.percentiles_ms()["crop"]
+    assert count == KEPT
+    assert p50 == pytest.approx(1000 + KEPT / 2, abs=1)
+    assert p95 == pytest.approx(1000 + 0.95 * KEPT, abs=1)
+
+
+def test_summary_counts_frames_drops_states_and_faces(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    summary(demo_frames[0], seen(demo_frames[0]))
+    summary(demo_frames[3], seen(demo_frames[3], state=State.HELD, dropped=2))
+    summary(None, Observation(3, 0, State.NO_CAMERA))
+    figures = summary.figures()
+    assert (figures["frames"], figures["dropped"], figures["faces"]) == (2, 2, 1)
+    assert figures["states"] == {"tracking": 1, "held": 1}
+
+
+def test_jitter_ignores_a_constant_offset(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    for frame in demo_frames[:20]:  # the face stands still
+        summary(frame, seen(frame, offset=5.0))
+    assert summary.jitter_px == pytest.approx(0, abs=1e-2)
+
+
+def test_jitter_is_the_spread_about_the_motion(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    for index, frame in enumerate(demo_frames[:20]):
+        summary(frame, seen(frame, offset=2.0 * (-1) ** index))
+    assert summary.jitter_px == pytest.approx(2.0, abs=0.02)
+
+
+def test_status_writes_plain_lines_where_there_is_no_terminal(demo_frames: list[Frame]) -> None:
+    out = io.StringIO()
+    status = StatusLine(out)
+    for frame in demo_frames[:5]:
+        status(frame, seen(frame))
+    status(demo_frames[5], Observation(5, 0, State.SEARCHING))
+    status.end()
+    assert [line.split()[2] for line in out.getvalue().splitlines()] == ["tracking", "searching"]
+
+
+def test_contact_sheet_keeps_frames_and_writes_a_picture(tmp_path: Path, demo_frames: list[Frame]) -> None:
+    sheet = ContactSheet(FKP15, every=10)
+    for frame in demo_frames[:45]:
+        sheet(frame, seen(frame))
+    sheet.save(tmp_path / "sheet.png")
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape == (2 * 240, 4 * 320, 3)  # 5 tiles, 4 a row
+
+
+def test_an_empty_contact_sheet_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no frame to draw"):
+        ContactSheet(FKP15, every=10).save(tmp_path / "sheet.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_haar_finds_the_portrait_at_its_place_in_the_full_picture() -> None:
+    grey = cv2.resize(cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY), None, fx=2, fy=2)
+    x, y, w, h = HaarDetector(HaarSettings(longest_side=480)).detect(grey)[0]
+    eyes = 2 * portrait_points()[:2].mean(0)
+    assert np.allclose((eyes - [x, y]) / [w, h], [0.50, 0.39], atol=0.06)  # where Haar's boxes have the eyes
+
+
+def test_a_missing_cascade_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(MissingPartError, match=r"haarcascade_frontalface_default.xml is in none of .*apt install"):
+        find_cascade((tmp_path,))
+
+
+def test_a_damaged_cascade_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.xml").write_text("<opencv_storage></opencv_storage>")
+    with pytest.raises(MissingPartError, match=r"bad.xml is not a cascade"):
+        HaarDetector(cascade=tmp_path / "bad.xml")
+
+
+def test_stills_find_two_portraits_side_by_side(model: KeypointModel) -> None:
+    grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
+    faces = StillFinder(model).find(np.hstack([grey, grey]))
+    truth = [portrait_points(), portrait_points() + np.array([512, 0], np.float32)]
+    errors = [[float(face_nme(f.points[None], t[None], FKP15)[0]) for f in faces] for t in truth]
+    assert len(faces) == 2
+    assert all(min(row) < 0.1 for row in errors)
+
+
+def test_stills_find_nothing_in_noise(model: KeypointModel) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320), np.uint8)
+    assert StillFinder(model).find(noise) == []

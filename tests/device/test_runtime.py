@@ -1,0 +1,97 @@
+"""Threads of the runtime, on fakes."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fkp_edge.device.engine import Engine
+from fkp_edge.device.runtime import Runtime
+from fkp_edge.device.search import FakeSearch
+from fkp_edge.device.sources import FakeCamera
+from fkp_edge.errors import SourceError
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.observation import Frame, Observation, State
+
+
+def frames(count: int) -> list[Frame]:
+    return [Frame(np.zeros((48, 64), np.uint8), i * 1000, i) for i in range(count)]
+
+
+class Recorder:
+    """A sink that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Frame | None, Observation]] = []
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        self.seen.append((frame, observation))
+
+
+def test_a_recording_loses_no_frame(model: KeypointModel) -> None:
+    sink, camera = Recorder(), FakeCamera(frames(200))
+    Runtime(camera, Engine(model, FakeSearch()), [sink]).run()
+    assert [o.sequence for _, o in sink.seen] == list(range(200))
+    assert camera.closed
+
+
+def test_a_camera_gives_its_newest_frame_and_drops_are_counted(model: KeypointModel) -> None:
+    sink = Recorder()
+
+    def slow(frame: Frame | None, observation: Observation) -> None:
+        time.sleep(0.002)
+
+    Runtime(FakeCamera(frames(500), live=True), Engine(model, FakeSearch()), [slow, sink]).run()
+    observations = [o for _, o in sink.seen]
+    assert observations[-1].sequence == 499
+    assert len(observations) + sum(o.dropped for o in observations) == 500
+    assert len(observations) < 500
+
+
+def test_an_error_of_the_source_ends_the_run_with_it(model: KeypointModel) -> None:
+    sink = Recorder()
+    camera = FakeCamera([*frames(3), SourceError("unplugged")])
+    with pytest.raises(SourceError, match="unplugged"):
+        Runtime(camera, Engine(model, FakeSearch()), [sink]).run()
+    assert len(sink.seen) == 3
+
+
+def test_a_source_that_ends_at_once_is_an_error(model: KeypointModel) -> None:
+    with pytest.raises(SourceError, match="source fake ended before its first frame; expected at least one"):
+        Runtime(FakeCamera([]), Engine(model, FakeSearch()), []).run()
+
+
+class Stalled(FakeCamera):
+    """Gives one frame, then nothing until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(frames(1), live=True)
+        self._closing = threading.Event()
+
+    def read(self) -> Frame | None:
+        return super().read() if self.reads == 0 else (self._closing.wait(10), None)[1]
+
+    def close(self) -> None:
+        super().close()
+        self._closing.set()
+
+
+def test_a_stalled_camera_gives_heartbeats_and_stop_ends_it(model: KeypointModel) -> None:
+    beats: list[Observation] = []
+
+    def sink(frame: Frame | None, observation: Observation) -> None:
+        if frame is None:
+            beats.append(observation)
+            runtime.stop()
+
+    runtime = Runtime(Stalled(), Engine(model, FakeSearch()), [sink])
+    runtime.run()
+    assert [(o.state, o.sequence, o.faces) for o in beats] == [(State.NO_CAMERA, 0, ())]
+
+
+def test_no_thread_outlives_a_run(model: KeypointModel) -> None:
+    Runtime(FakeCamera(frames(2)), Engine(model, FakeSearch()), []).run()
+    assert "capture" not in [thread.name for thread in threading.enumerate()]

@@ -1,0 +1,179 @@
+"""One contract for all sources, then what is particular to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.device.sources import (
+    DemoSource,
+    FakeCamera,
+    FakePicamera2,
+    FolderSource,
+    PicameraSource,
+    Source,
+    V4L2Source,
+    VideoSource,
+    open_source,
+)
+from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
+from fkp_edge.errors import InputError, SourceError
+from fkp_edge.observation import Frame
+
+FRAMES = 6
+
+
+def drawn(index: int, size: tuple[int, int] = (160, 120)) -> np.ndarray:
+    picture = np.full((size[1], size[0]), 40, np.uint8)
+    cv2.circle(picture, (20 + 10 * index, 60), 15, 200, -1)
+    return picture
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "drawn.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (160, 120), isColor=True)
+    for index in range(FRAMES):
+        writer.write(cv2.cvtColor(drawn(index), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for index in range(FRAMES):
+        cv2.imwrite(str(pictures / f"{index}.png"), drawn(index))
+    return pictures
+
+
+@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera"])
+def source(request: pytest.FixtureRequest, video: Path, folder: Path) -> Source:
+    frames = (Frame(drawn(i), 1_000_000 * i, i) for i in range(FRAMES))
+    makers: dict[str, Callable[[], Source]] = {
+        "demo": lambda: DemoSource(pace=False),
+        "video": lambda: VideoSource(video, pace=False),
+        "folder": lambda: FolderSource(folder, pace=False),
+        "fake": lambda: FakeCamera(frames),
+        "picamera": lambda: PicameraSource(FakePicamera2([drawn(i) for i in range(FRAMES)]), size=(160, 120)),
+    }
+    return makers[request.param]()
+
+
+def test_frames_are_grey_counted_and_in_time(source: Source) -> None:
+    frames = [source.read() for _ in range(FRAMES)]
+    source.close()
+    assert all(f is not None and f.grey.dtype == np.uint8 and f.grey.ndim == 2 for f in frames)
+    assert [f.sequence for f in frames] == list(range(FRAMES))
+    assert all(a.captured_ns <= b.captured_ns for a, b in zip(frames, frames[1:], strict=False))
+
+
+def test_a_frame_keeps_its_pixels_after_the_next_is_read(source: Source) -> None:
+    first = source.read()
+    before = first.grey.copy()
+    source.read()
+    source.close()
+    assert np.array_equal(first.grey, before)
+
+
+def test_closing_twice_is_fine_and_ends_the_frames(source: Source) -> None:
+    source.read()
+    source.close()
+    source.close()
+    assert source.read() is None
+
+
+def test_video_and_folder_give_all_their_frames(video: Path, folder: Path) -> None:
+    for source in (VideoSource(video, pace=False), FolderSource(folder, pace=False)):
+        count = 0
+        while source.read() is not None:
+            count += 1
+        source.close()
+        assert count == FRAMES
+
+
+def test_a_truncated_video_is_an_error(video: Path) -> None:
+    content = video.read_bytes()
+    # the index stands at an AVI's end; what is left still opens, and announces all frames
+    video.write_bytes(content[: len(content) // 2])
+    with pytest.raises(SourceError, match=r"drawn.avi (ends after \d of \d+ frames|cannot be read as a video)"):
+        source = VideoSource(video, pace=False)
+        while source.read() is not None:
+            pass
+
+
+def test_a_video_without_frames_cannot_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    with pytest.raises(SourceError, match=r"text.mp4 cannot be read as a video; expected a complete MP4"):
+        VideoSource(path)
+
+
+def test_demo_repeats_to_the_pixel_and_knows_when_the_face_is_gone() -> None:
+    demo = DemoSource(pace=False)
+    assert np.array_equal(demo.frame(100, 0).grey, DemoSource(pace=False).frame(100, 0).grey)
+    assert demo.frame(100, 0).truth.shape == (15, 2)
+    assert demo.frame(310, 0).truth is None
+
+
+def test_picamera_cuts_the_stride_and_releases_its_requests() -> None:
+    picture = drawn(0, (150, 120))  # rows padded from 150 to 192
+    camera = FakePicamera2([picture.copy(), picture.copy()])
+    source = PicameraSource(camera, size=(150, 120))
+    frame = source.read()
+    assert np.array_equal(frame.grey, picture)
+    assert frame.captured_ns == 1_234_567_890
+    assert camera.held == 0
+
+
+def test_picamera_flushes_after_a_time_out() -> None:
+    camera = FakePicamera2([])
+    source = PicameraSource(camera, size=(160, 120))
+    with pytest.raises(SourceError, match=r"gave no frame for 2 s after 0; check its ribbon cable"):
+        source.read()
+    source.close()
+    assert camera.calls == ["start", "cancel_all_and_flush", "stop", "close"]
+
+
+def test_a_busy_picamera_is_closed_and_says_who_to_ask() -> None:
+    camera = FakePicamera2([], start_error=RuntimeError("Failed to start camera: Device or resource busy"))
+    with pytest.raises(SourceError, match=r"does not start: .*busy; see which program uses it: fuser -v /dev/media"):
+        PicameraSource(camera)
+    assert camera.calls == ["start", "close"]
+
+
+def test_an_absent_v4l2_camera_names_what_is_there() -> None:
+    with pytest.raises(SourceError, match=r"/dev/video98 does not exist; plug the camera in, or name one .*: "):
+        V4L2Source(98)
+
+
+def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
+    (tmp_path / "video0").write_text("not a device")
+    assert list_cameras(tmp_path) == []
+    assert pi_camera_nodes(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("v4l2:x", "source 'v4l2:x' has no device number; expected v4l2:0 for /dev/video0"),
+        (
+            "nowhere.mp4",
+            "source 'nowhere.mp4' does not exist; expected picamera, v4l2:N, demo, a video file or a folder",
+        ),
+    ],
+)
+def test_open_source_refuses(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        open_source(text)
+    assert str(caught.value) == message
+
+
+def test_open_source_tells_files_folders_and_demo_apart(video: Path, folder: Path) -> None:
+    kinds = [type(open_source(str(text), pace=False)) for text in (video, folder, "demo")]
+    assert kinds == [VideoSource, FolderSource, DemoSource]
