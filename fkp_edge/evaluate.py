@@ -88,6 +88,8 @@ def evaluate(
     if not scores:
         raise InputError(f"the detector found none of the {len(faces)} faces of {faces.name}; try --crops gt")
     seen = ~np.isnan(points[:, 0, 0])
+    if not np.isfinite(schema.inter_ocular(faces.points[seen])).any():
+        raise InputError(f"no face of {faces.name} has both outer eye corners labelled; the NME is measured by them")
     scale = np.array([CROP_SIZE / faces.crop(i).side for i in np.flatnonzero(seen).tolist()])
     figures = summarise(points[seen], faces.points[seen], schema, scale)
     figures |= {"crops": crops, "missed": int((~seen).sum()), "mean_score": float(np.mean(scores))}

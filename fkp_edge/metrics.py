@@ -26,9 +26,15 @@ def point_distances(predicted: NDArray[np.floating], true: NDArray[np.floating])
     return np.asarray(np.linalg.norm(np.asarray(predicted, np.float64) - np.asarray(true, np.float64), axis=-1))
 
 
+def _mean_labelled(values: Floats, axis: int) -> Floats:
+    """`np.nanmean`, but silent where nothing is labelled."""
+    count = np.isfinite(values).sum(axis)
+    return np.asarray(np.where(count, np.nansum(values, axis) / np.maximum(count, 1), np.nan))
+
+
 def face_nme(predicted: NDArray[np.floating], true: NDArray[np.floating], schema: Schema) -> Floats:
     """NME of each face, a fraction (N,); NaN where the outer eye corners are not labelled."""
-    return np.asarray(np.nanmean(point_distances(predicted, true), axis=1) / schema.inter_ocular(true))
+    return _mean_labelled(point_distances(predicted, true), axis=1) / schema.inter_ocular(true)
 
 
 def ced_auc(nme: NDArray[np.floating], limit: float = FAILURE) -> float:
@@ -71,7 +77,7 @@ def summarise(
     crop_pixels = distances * scale[:, None]
     normalised = distances / schema.inter_ocular(true)[:, None]
     low, high = bootstrap_interval(used)
-    per_point = np.nanmean(normalised, axis=0)
+    per_point = _mean_labelled(normalised, axis=0)
     return {
         "faces": len(used),
         "nme_percent": 100 * float(used.mean()),

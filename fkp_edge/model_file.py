@@ -10,6 +10,7 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,9 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
             length = min((info.header_offset for info in archive.infolist()), default=0)
             card = _read_card(_member(archive, CARD, MAX_CARD_BYTES, path), path)
             golden = _read_golden(_member(archive, GOLDEN, MAX_GOLDEN_BYTES, path), path)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except ModelFileError:
+        raise
+    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error) as error:  # zipfile, on damage
         if card_required:
             raise ModelFileError(
                 f"{path} has no card ({error}); expected a file that fkp-edge convert wrote, or add --no-card"
@@ -153,7 +156,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> byte
 def _read_card(text: bytes, path: Path) -> Card:
     try:
         card = msgspec.json.decode(text, type=Card)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
         raise ModelFileError(f"{path}: its card cannot be read ({error}); convert the model again") from error
     if card.format != FORMAT:
         raise ModelFileError(f"{path}: card format {card.format}, this version reads {FORMAT}; upgrade fkp-edge")
@@ -176,7 +179,7 @@ def _read_golden(content: bytes, path: Path) -> tuple[GoldenCase, ...]:
                 )
                 for i in range(int(arrays["count"]))
             )
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, MemoryError, OSError, zipfile.BadZipFile) as error:
         raise ModelFileError(f"{path}: its golden cases cannot be read ({error}); convert the model again") from error
 
 

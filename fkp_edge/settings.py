@@ -39,7 +39,7 @@ def read_toml(path: Path, kind: type[T]) -> T:
         raise InputError(f"{path} has over {MAX_BYTES} bytes; expected a small TOML file")
     try:
         values = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
     return parse_settings(values, kind, str(path))
 

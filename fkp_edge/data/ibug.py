@@ -22,6 +22,7 @@ __all__ = ["Scene", "read_ibug_folder", "read_pts", "read_scenes"]
 
 MAX_PTS_BYTES = 64 * 1024
 MAX_JSON_BYTES = 64 * 2**20
+MAX_PIXEL = 1e6
 
 
 def _read_text(path: Path, limit: int) -> str:
@@ -51,8 +52,8 @@ def read_pts(path: Path) -> Points:
         raise InputError(f"{path} has {bad!r} among its points; expected numbers") from None
     if values.size != 2 * IBUG68.size:
         raise InputError(f"{path} has {values.size / 2:g} points; expected {IBUG68.size} in the iBUG order")
-    if not np.isfinite(values).all():
-        raise InputError(f"{path} has a point that is not finite; expected pixels")
+    if not (np.abs(values) < MAX_PIXEL).all():
+        raise InputError(f"{path} has a point that is not finite or beyond {MAX_PIXEL:g}; expected pixels")
     return (values.reshape(-1, 2) - 1).astype(np.float32)
 
 
@@ -108,7 +109,7 @@ def read_scenes(folder: Path) -> list[Scene]:
         if path.parent != folder or not path.is_file():
             raise InputError(f"{folder / 'faces.json'} names {name!r}, which is not in {folder}")
         try:
-            points = tuple(np.array(face, np.float32).reshape(IBUG68.size, 2) for face in faces[name])
+            points = tuple(_scene_face(face) for face in faces[name])
             boxes: tuple[Box, ...] = tuple(
                 (float(x), float(y), float(w), float(h)) for x, y, w, h in ignore.get(name, [])
             )
@@ -118,10 +119,17 @@ def read_scenes(folder: Path) -> list[Scene]:
     return scenes
 
 
+def _scene_face(face: Any) -> Points:
+    points = np.array(face, np.float64).reshape(IBUG68.size, 2)
+    if not (np.abs(points) < MAX_PIXEL).all():
+        raise ValueError(f"a point is not finite or beyond {MAX_PIXEL:g}")
+    return points.astype(np.float32)
+
+
 def _read_json_object(path: Path) -> dict[str, list[Any]]:
     try:
         value = json.loads(_read_text(path, MAX_JSON_BYTES))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
     if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
         raise InputError(f"{path} is not an object of lists; expected file name -> list of faces")

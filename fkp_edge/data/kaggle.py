@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def _open_text(path: Path) -> Iterator[TextIO]:
     """The CSV in `path`, or the one training.csv inside it where it is a zip."""
     if path.suffix.lower() != ".zip":
         try:
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8-sig") as file:
                 yield file
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -47,8 +48,8 @@ def _open_text(path: Path) -> Iterator[TextIO]:
             if inside[0].file_size > MAX_CSV_BYTES:
                 raise InputError(f"{path}: {inside[0].filename} unpacks to over {MAX_CSV_BYTES} bytes")
             with archive.open(inside[0]) as file:
-                yield io.TextIOWrapper(file, encoding="utf-8", newline="")
-    except (OSError, zipfile.BadZipFile) as error:
+                yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise InputError(f"cannot read {path}: {error}; expected Kaggle's training.zip") from error
 
 
@@ -106,10 +107,11 @@ def _pixels(cell: str, where: str) -> NDArray[np.uint8]:
     try:
         values = np.array(parts, np.int64)
     except (ValueError, OverflowError):
-        bad = next(part for part in parts if not part.isdigit())
+        bad = next(part for part in parts if len(part) > 18 or not (part.isascii() and part.isdigit()))
         raise InputError(
             f"{where} column Image: {bad[:20]!r} is not a pixel; expected whole numbers 0 to 255"
         ) from None
     if values.min() < 0 or values.max() > 255:
-        raise InputError(f"{where} column Image: {values.max()} is not a pixel; expected 0 to 255")
+        wrong = values[(values < 0) | (values > 255)][0]
+        raise InputError(f"{where} column Image: {wrong} is not a pixel; expected 0 to 255")
     return values.astype(np.uint8).reshape(CROP_SIZE, CROP_SIZE)

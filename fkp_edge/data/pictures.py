@@ -32,7 +32,10 @@ def read_picture(path: Path, *, color: bool = False) -> NDArray[np.uint8]:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; expected a picture file") from error
     flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
-    picture = cv2.imdecode(coded, flag) if size else None
+    try:
+        picture = cv2.imdecode(coded, flag) if size else None
+    except cv2.error:  # more pixels than OpenCV decodes, such as a small file that claims 60000x60000
+        picture = None
     if picture is None:
         raise InputError(f"{path} is not a picture that OpenCV can read; expected JPEG, PNG or the like")
     return picture  # type: ignore[return-value]

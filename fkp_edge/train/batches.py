@@ -47,7 +47,7 @@ class BatchMaker:
 
     sets: list[tuple[FaceSet, int]]
     """Faces, and how often an epoch shows each."""
-    negatives: Negatives | None
+    negatives: Negatives
     recipe: Recipe
 
     @property
@@ -66,15 +66,13 @@ class BatchMaker:
 
     def _batch(self, chosen: list[tuple[int, int]], rng: np.random.Generator) -> Batch:
         schema = self.sets[0][0].schema
-        extra = self.recipe.fit.negatives if self.negatives else 0
-        total = len(chosen) + extra
+        total = len(chosen) + self.recipe.fit.negatives
         pixels = np.zeros((total, CROP_SIZE, CROP_SIZE, 1), np.float32)
         units = np.full((total, schema.size, 2), np.nan, np.float32)
         for row, (which, index) in enumerate(chosen):
             crop, units[row] = face_crop(self.sets[which][0], index, rng, self.recipe.augment)
             pixels[row, :, :, 0] = crop
         for row in range(len(chosen), total):
-            assert self.negatives is not None
             source = self.sets[rng.integers(len(self.sets))][0]
             pixels[row, :, :, 0] = degrade(self.negatives.draw(source, rng), rng, self.recipe.augment)
         offsets = (units - schema.mean_shape).reshape(total, -1)

@@ -40,7 +40,7 @@ class Data(Settings, frozen=True, kw_only=True):
     val: tuple[str, ...]
     """Folders that choose between models; never trained on."""
     scenes: str = ""
-    """Folder of whole photographs that gives the score its negatives; none where empty."""
+    """Folder of whole photographs that gives the score its negatives; without, badly framed faces are all it sees."""
     note: str = ""
     """Where the data come from and how they may be used; goes into the model card."""
 

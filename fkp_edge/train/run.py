@@ -20,7 +20,7 @@ from fkp_edge.train import plots
 from fkp_edge.train.backend import keras
 from fkp_edge.train.batches import BatchMaker
 from fkp_edge.train.fit import Fitter, predict_faces
-from fkp_edge.train.negatives import Negatives, Propose, mine_negatives
+from fkp_edge.train.negatives import Propose, mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Recipe
 
@@ -57,7 +57,7 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     validation = [_load(data_dir / folder, schema) for folder in recipe.data.val]
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
     out.mkdir(parents=True, exist_ok=True)
-    negatives: Negatives | None = mine_negatives(scenes, propose, out / "false_boxes.json") if scenes else None
+    negatives = mine_negatives(scenes, propose, out / "false_boxes.json")
 
     fitter = Fitter(
         recipe=recipe,

@@ -54,10 +54,8 @@ class FakePicamera2:
     STRIDE = 64
     """Rows are padded to a multiple of this, as on a Pi 4."""
 
-    def __init__(
-        self, pictures: Iterable[NDArray[np.uint8] | Exception], *, start_error: Exception | None = None
-    ) -> None:
-        """Gives `pictures` (H, W) one a request and raises the errors among them; times out after the last."""
+    def __init__(self, pictures: Iterable[NDArray[np.uint8]], *, start_error: Exception | None = None) -> None:
+        """Gives `pictures` (H, W), one a request, and times out after the last."""
         self.calls: list[str] = []
         self.held = 0
         """Requests given and not released."""
@@ -94,9 +92,9 @@ class FakePicamera2:
         """The next request."""
         assert job == "job"
         assert timeout > 0
-        picture = next(self._pictures, TimeoutError("no more requests"))
-        if isinstance(picture, Exception):
-            raise picture
+        picture = next(self._pictures, None)
+        if picture is None:
+            raise TimeoutError(f"no request within {timeout} s")
         self.held += 1
         return _FakeRequest(self, picture)
 

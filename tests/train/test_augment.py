@@ -1,0 +1,113 @@
+"""Training crops and negatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fkp_edge.data import FaceSet, Scene
+from fkp_edge.data.portrait import portrait_points
+from fkp_edge.geometry import Crop, box_around, crop_from_track, iou
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.keypoints import FKP15
+from fkp_edge.models import shipped_model
+from fkp_edge.train.augment import degrade, face_crop, mirror, sample_crop
+from fkp_edge.train.batches import BatchMaker, ahead
+from fkp_edge.train.negatives import Negatives, _badly_framed, mine_negatives
+from fkp_edge.train.recipe import Augment, Data, Fit, Recipe
+
+NONE = Negatives([], [], [])
+
+
+@pytest.fixture(scope="module")
+def model() -> KeypointModel:
+    return open_model(shipped_model())
+
+
+def recipe(seed: int = 1) -> Recipe:
+    return Recipe(name="t", data=Data(train={}, val=()), fit=Fit(epochs=1, batch=4, negatives=2, seed=seed))
+
+
+def test_points_stay_on_the_face_through_every_framing(faces: FaceSet, model: KeypointModel) -> None:
+    gentle = Augment(
+        blur_share=0, small_share=0, noise_share=0, jpeg_share=0, erase_share=0, contrast=0, brightness=0, gamma=0
+    )
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(40):
+        pixels, units = face_crop(faces, 0, rng, gentle)
+        errors.append(np.linalg.norm(model.predict(pixels)[0] - units, axis=1).mean())
+    assert np.median(errors) < 0.04  # of the crop; a mirrored or shifted label would be off by 0.1 and more
+
+
+def test_crops_are_framed_as_often_as_the_recipe_says(faces: FaceSet) -> None:
+    upright = Augment(haar_share=0, track_share=1, wide_share=0, roll_deg=0, point_error=0)
+    rng = np.random.default_rng(0)
+    aim = crop_from_track(portrait_points(), FKP15.mean_shape)
+    crops = [sample_crop(faces, 0, rng, upright) for _ in range(300)]
+    assert np.mean([c.side for c in crops]) == pytest.approx(aim.side, rel=0.01)
+    assert np.std([c.roll - aim.roll for c in crops]) == pytest.approx(np.radians(2.0), rel=0.2)
+
+
+def test_mirroring_twice_changes_nothing(faces: FaceSet) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96), np.uint8)
+    twice = mirror(*mirror(pixels, FKP15.mean_shape, FKP15), FKP15)
+    assert np.array_equal(twice[0], pixels)
+    assert np.allclose(twice[1], FKP15.mean_shape)
+
+
+def test_degrading_keeps_shape_and_type() -> None:
+    always = Augment(blur_share=1, small_share=1, noise_share=1, jpeg_share=1, erase_share=1)
+    pixels = np.full((96, 96), 128, np.uint8)
+    for seed in range(20):
+        out = degrade(pixels, np.random.default_rng(seed), always)
+        assert (out.shape, out.dtype) == ((96, 96), np.uint8)
+    assert (pixels == 128).all()
+
+
+def test_badly_framed_crops_do_not_frame_the_face() -> None:
+    rng, face = np.random.default_rng(0), Crop(100, 100, 80)
+    for _ in range(200):
+        crop = _badly_framed(face, rng)
+        assert abs(crop.roll) > 1.1 or iou(box_around(crop), box_around(face)) < 0.25
+
+
+def test_mining_keeps_wrong_boxes_only_and_remembers_them(tmp_path: Path, faces: FaceSet) -> None:
+    import cv2
+
+    path = tmp_path / "scene.png"
+    cv2.imwrite(str(path), faces.images[0])
+    scene = Scene(path, (), ((300.0, 20.0, 60.0, 60.0),))
+    boxes = [(305.0, 22.0, 60.0, 60.0), (20.0, 300.0, 80.0, 80.0)]  # the first is a face that nobody annotated
+    found = mine_negatives([scene], lambda _: boxes, tmp_path / "cache.json")
+    again = mine_negatives([scene], lambda _: [], tmp_path / "cache.json")
+    assert [box for _, box in found.false_boxes] == [boxes[1]]
+    assert [box for _, box in again.false_boxes] == [boxes[1]]
+
+
+def test_batches_repeat_by_seed_and_epoch(faces: FaceSet) -> None:
+    maker = BatchMaker([(faces, 2)], NONE, recipe())
+    first, again, other = next(maker.epoch(0)), next(maker.epoch(0)), next(maker.epoch(1))
+    assert np.array_equal(first.pixels, again.pixels)
+    assert not np.array_equal(first.pixels, other.pixels)
+
+
+def test_batches_mask_what_is_not_labelled_and_what_is_no_face(faces: FaceSet) -> None:
+    points = faces.points.copy()
+    points[:, 6] = np.nan
+    holed = FaceSet("holed", FKP15, points, faces.images, faces.labels)
+    batch = next(BatchMaker([(holed, 1)], NONE, recipe()).epoch(0))
+    assert batch.score[:, 0].tolist() == [1, 1, 1, 1, 0, 0]
+    assert (batch.mask.sum(1) == [28, 28, 28, 28, 0, 0]).all()
+    assert np.isfinite(batch.offsets).all()
+
+
+def test_an_error_while_making_batches_reaches_the_trainer() -> None:
+    def broken():
+        yield from ()
+        raise OSError("picture gone")
+
+    with pytest.raises(OSError, match="picture gone"):
+        list(ahead(broken()))

@@ -1,0 +1,90 @@
+"""A tiny training from the command line, interrupted and resumed; then its conversion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.cli import main
+from fkp_edge.interpreter import open_model
+from fkp_edge.train.backend import keras
+from fkp_edge.train.networks import build_keypointnet
+from fkp_edge.train.recipe import Network
+
+CONVERT = """
+val = ["val.csv"]
+[calibration]
+folders = ["train.csv"]
+count = 8
+"""
+
+
+def train(tiny: Path, epochs: int, *more: str) -> int:
+    out = str(tiny / "run")
+    return main(["train", str(tiny / f"tiny{epochs}.toml"), "--data", str(tiny), "--out", out, *more])
+
+
+def history(tiny: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (tiny / "run/history.jsonl").read_text().splitlines()]
+
+
+def test_the_network_gives_offsets_and_a_probability() -> None:
+    out = build_keypointnet(Network(), 15)(np.zeros((2, 96, 96, 1), np.float32))
+    assert (out["keypoints"].shape, out["score"].shape) == ((2, 30), (2, 1))
+
+
+def test_the_default_network_keeps_its_size() -> None:
+    assert build_keypointnet(Network(), 15).count_params() == 165_263
+
+
+def test_train_resume_convert_and_predict(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tiny, 2) == 0
+    assert history(tiny) == [1, 2]
+    assert train(tiny, 4) == 2  # a run is there already
+    assert "already holds a training run; add --resume" in capsys.readouterr().err
+    assert train(tiny, 4, "--resume") == 0
+    assert history(tiny) == [1, 2, 3, 4]
+    made = {path.name for path in (tiny / "run").iterdir()}
+    assert {"model.keras", "model.json", "curves.png", "points.png", "samples_val.png", "worst_val.png"} <= made
+
+    (tiny / "int8.toml").write_text(CONVERT)
+    out = tiny / "tiny-int8.tflite"
+    convert = [
+        "convert",
+        str(tiny / "run/model.keras"),
+        str(tiny / "int8.toml"),
+        "--data",
+        str(tiny),
+        "--out",
+        str(out),
+    ]
+    assert main(convert) == 0
+    assert {"tiny-int8.tflite", "tiny-float32.tflite"} <= {path.name for path in tiny.iterdir()}
+    assert main(convert) == 2  # the files are there already
+
+    model = open_model(out)
+    crop = cv2.resize(np.arange(96 * 96, dtype=np.uint16).astype(np.uint8).reshape(96, 96), (96, 96))
+    again = keras.models.load_model(tiny / "run/model.keras", compile=False)
+    float_units = again(crop.reshape(1, 96, 96, 1).astype(np.float32))["keypoints"].numpy().reshape(-1, 2)
+    assert np.abs(model.predict(crop)[0] - model.mean_shape - float_units).max() < 0.05
+    assert (model.file.card.precision, model.file.card.schema, len(model.file.golden)) == ("int8", "fkp15", 3)
+
+
+def test_a_killed_run_leaves_no_model_and_resumes(tiny: Path) -> None:
+    assert train(tiny, 2) == 0
+    (tiny / "run/model.keras").unlink()  # as if killed before the end
+    with (tiny / "run/history.jsonl").open("a") as file:
+        file.write('{"epoch": 3}\n')  # written, but its checkpoint was not
+    assert train(tiny, 4, "--resume") == 0
+    assert history(tiny) == [1, 2, 3, 4]
+    assert (tiny / "run/model.keras").exists()
+
+
+def test_resuming_a_finished_run_trains_no_more(tiny: Path) -> None:
+    train(tiny, 2)
+    assert train(tiny, 2, "--resume") == 0
+    assert history(tiny) == [1, 2]
