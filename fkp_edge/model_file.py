@@ -179,6 +179,8 @@ def _read_golden(content: bytes, path: Path) -> tuple[GoldenCase, ...]:
                 )
                 for i in range(int(arrays["count"]))
             )
+    except ModelFileError:
+        raise
     except (KeyError, ValueError, TypeError, MemoryError, OSError, zipfile.BadZipFile) as error:
         raise ModelFileError(f"{path}: its golden cases cannot be read ({error}); convert the model again") from error
 

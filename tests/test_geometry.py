@@ -99,13 +99,15 @@ def test_extract_puts_a_spot_where_to_units_says(side: float, roll_deg: float):
     np.testing.assert_allclose(centroid(pixels), expected, atol=0.05)
 
 
-@pytest.mark.parametrize("side", [60, 150, 400])
-@pytest.mark.parametrize("at", [(40.4, 300.2), (690.7, 310.1), (350.6, 35.3), (360.2, 606.7)])
-def test_extract_puts_a_spot_right_where_the_crop_leaves_the_picture(at: tuple[float, float], side: float):
-    towards_border = np.sign(np.round((np.array(at) - [360, 320]) / 300))
-    crop = Crop(*(at + 0.2 * side * towards_border), side, 0.2)
-    pixels = extract(blob(at, 2.5 * side / CROP_SIZE), crop)
-    expected = crop.to_units(np.array([at]))[0] * CROP_SIZE - 0.5
+@pytest.mark.parametrize("side", [60, 150, 200, 400])
+@pytest.mark.parametrize("border", [(-1, 0), (1, 0), (0, -1), (0, 1)], ids=["left", "right", "top", "bottom"])
+def test_extract_puts_a_spot_right_where_the_crop_leaves_the_picture(border: tuple[int, int], side: float):
+    height, width = 643, 719  # no multiples of what a large crop averages over
+    middle, inset = np.array([width, height]) / 2, 0.143 * side
+    at = middle + border * (middle - inset) + 0.3
+    crop = Crop(*(at + 0.3 * side * np.array(border)), side, 0.2)
+    pixels = extract(blob(at, 2.5 * side / CROP_SIZE, (height, width)), crop)
+    expected = crop.to_units(at[None])[0] * CROP_SIZE - 0.5
     np.testing.assert_allclose(centroid(pixels), expected, atol=0.05)
 
 
