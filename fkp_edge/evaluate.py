@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points, Schema, from_ibug68
 from fkp_edge.metrics import face_nme, roc_auc, summarise
 
-__all__ = ["CropKind", "Evaluation", "Propose", "evaluate", "evaluate_scenes"]
+__all__ = ["CropKind", "Evaluation", "Propose", "evaluate", "evaluate_scenes", "judge_boxes"]
 
 CropKind = Literal["gt", "haar", "jitter"]
 Propose = Callable[[NDArray[np.uint8]], Sequence[Box]]
@@ -136,42 +136,37 @@ def evaluate_scenes(
         propose: boxes whose scores are compared: those that match an annotated face against those that match none.
         find: points (K, 2) of every face that the whole pipeline reports in a picture.
     """
-    true_scores: list[float] = []
-    false_scores: list[float] = []
+    scores: dict[bool, list[float]] = {True: [], False: []}
     faces = proposed = found = false_faces = 0
     for scene in scenes:
         picture = read_picture(scene.path)
         labelled = [from_ibug68(face, model.schema) for face in scene.faces]
         boxes = [box_around(crop_from_labels(points, model.schema)) for points in labelled]
-        matched: set[int] = set()
-        for box in propose(picture):
-            hits = [i for i, other in enumerate(boxes) if iou(box, other) >= MATCH]
-            matched.update(hits)
-            if hits or not _ignored(box, scene.ignore):
-                score = model.predict(extract(picture, crop_from_box(box)))[1]
-                (true_scores if hits else false_scores).append(score)
+        proposals = propose(picture)
+        for box, is_face in judge_boxes(proposals, boxes, scene.ignore):
+            scores[is_face].append(model.predict(extract(picture, crop_from_box(box)))[1])
+        proposed += sum(any(iou(box, other) >= MATCH for box in proposals) for other in boxes)
         reported = list(find(picture))
         hit, false = _match(reported, labelled, scene.ignore, model.schema)
-        faces, proposed, found, false_faces = (
-            faces + len(labelled),
-            proposed + len(matched),
-            found + hit,
-            false_faces + false,
-        )
+        faces, found, false_faces = faces + len(labelled), found + hit, false_faces + false
     return {
         "photographs": len(scenes),
         "faces": faces,
-        "score_auc": roc_auc(np.array(true_scores), np.array(false_scores)),
-        "true_boxes": len(true_scores),
-        "false_boxes": len(false_scores),
+        "score_auc": roc_auc(np.array(scores[True]), np.array(scores[False])),
+        "true_boxes": len(scores[True]),
+        "false_boxes": len(scores[False]),
         "proposed_percent": 100 * proposed / max(1, faces),
         "found_percent": 100 * found / max(1, faces),
         "false_faces_per_photograph": false_faces / max(1, len(scenes)),
     }
 
 
-def _ignored(box: Box, ignore: Sequence[Box]) -> bool:
-    return any(iou(box, other) > 0 for other in ignore)
+def judge_boxes(proposals: Sequence[Box], faces: Sequence[Box], ignore: Sequence[Box]) -> Iterator[tuple[Box, bool]]:
+    """Each proposed box and whether it frames one of `faces`; what frames none but overlaps `ignore` is left out."""
+    for box in proposals:
+        is_face = any(iou(box, face) >= MATCH for face in faces)
+        if is_face or not any(iou(box, other) > 0 for other in ignore):
+            yield box, is_face
 
 
 def _match(reported: list[Points], labelled: list[Points], ignore: Sequence[Box], schema: Schema) -> tuple[int, int]:
@@ -184,7 +179,7 @@ def _match(reported: list[Points], labelled: list[Points], ignore: Sequence[Box]
         if best is not None and errors[best] <= FOUND:
             free.remove(best)
             hits += 1
-    near = [*ignore, *(box_around(crop_from_labels(points, schema)) for points in labelled)]
     # A report on a labelled face whose points are too far off is a face not found, but no false face.
+    near = [box_around(crop_from_labels(points, schema)) for points in labelled]
     boxes = [box_around(crop_from_track(reported[i], schema.mean_shape)) for i in free]
-    return hits, sum(not any(iou(box, other) >= MATCH for other in near) for box in boxes)
+    return hits, sum(not is_face for _, is_face in judge_boxes(boxes, near, ignore))

@@ -9,25 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.convert.recipe import Calibration
 from fkp_edge.data import FaceSet
 from fkp_edge.geometry import CROP_SIZE, extract
 from fkp_edge.train.augment import degrade, sample_crop
 from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.negatives import Negatives
 from fkp_edge.train.recipe import Augment
 
 __all__ = ["calibration_crops", "to_float32", "to_int8"]
 
 
-def calibration_crops(sets: list[FaceSet], count: int, *, degraded_share: float, seed: int) -> NDArray[np.uint8]:
-    """`count` crops (N, 96, 96), equally from each set, framed as in training; the same seed gives the same crops."""
-    rng = np.random.default_rng(seed)
+def calibration_crops(sets: list[FaceSet], recipe: Calibration) -> NDArray[np.uint8]:
+    """Crops (N, 96, 96), equally from each set, framed as in training; the same seed gives the same crops."""
+    rng = np.random.default_rng(recipe.seed)
     config = Augment()
+    badly_framed = Negatives([], [], [])
     crops = []
-    for number in range(count):
+    for number in range(recipe.count):
         faces = sets[number % len(sets)]
-        index = int(rng.integers(len(faces)))
-        pixels = extract(faces.images[index], sample_crop(faces, index, rng, config))
-        crops.append(degrade(pixels, rng, config) if rng.random() < degraded_share else pixels)
+        if rng.random() < recipe.negative_share:
+            pixels = badly_framed.draw(faces, rng)
+        else:
+            index = int(rng.integers(len(faces)))
+            pixels = extract(faces.images[index], sample_crop(faces, index, rng, config))
+        crops.append(degrade(pixels, rng, config) if rng.random() < recipe.degraded_share else pixels)
     return np.stack(crops)
 
 

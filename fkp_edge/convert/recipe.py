@@ -16,6 +16,8 @@ class Calibration(Settings, frozen=True, kw_only=True):
     """Crops in all."""
     degraded_share: float = 0.5
     """Share of crops with the light, blur and noise of training; the rest as photographed."""
+    negative_share: float = 0.15
+    """Share of crops that frame no face: without them the score's range is cut off where faces end."""
     seed: int = 7
 
 

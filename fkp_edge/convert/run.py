@@ -81,12 +81,7 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
     schema = schema_named(described["schema"])
     calibration = [_one_set(data_dir / folder, schema) for folder in recipe.calibration.folders]
     validation = [_one_set(data_dir / folder, schema) for folder in recipe.val]
-    crops = calibration_crops(
-        calibration,
-        recipe.calibration.count,
-        degraded_share=recipe.calibration.degraded_share,
-        seed=recipe.calibration.seed,
-    )
+    crops = calibration_crops(calibration, recipe.calibration)
     flatbuffers = {"float32": to_float32(model), "int8": to_int8(model, crops)}
     cards = {
         precision: _card(flatbuffer, precision, described, recipe) for precision, flatbuffer in flatbuffers.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fkp_edge.data import FaceSet, Scene, read_picture
+from fkp_edge.evaluate import Propose
 from fkp_edge.geometry import (
     Box,
     Crop,
@@ -26,10 +26,7 @@ from fkp_edge.geometry import (
 )
 from fkp_edge.keypoints import IBUG68
 
-__all__ = ["Negatives", "Propose", "mine_negatives"]
-
-Propose = Callable[[NDArray[np.uint8]], list[Box]]
-"""Boxes that a detector proposes in a grey picture."""
+__all__ = ["Negatives", "mine_negatives"]
 
 NEAR = 0.25
 """A box that overlaps a face less (intersection over union) does not frame it."""

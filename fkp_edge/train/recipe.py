@@ -41,6 +41,8 @@ class Data(Settings, frozen=True, kw_only=True):
     """Folders that choose between models; never trained on."""
     scenes: str = ""
     """Folder of whole photographs that gives the score its negatives; without, badly framed faces are all it sees."""
+    val_scenes: str = ""
+    """Folder of whole photographs on which the score's temperature is fitted; left as trained where empty."""
     note: str = ""
     """Where the data come from and how they may be used; goes into the model card."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from fkp_edge import data
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
+from fkp_edge.evaluate import Propose
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import Schema, schema_named
 from fkp_edge.metrics import summarise
@@ -20,9 +21,10 @@ from fkp_edge.train import plots
 from fkp_edge.train.backend import keras
 from fkp_edge.train.batches import BatchMaker
 from fkp_edge.train.fit import Fitter, predict_faces
-from fkp_edge.train.negatives import Propose, mine_negatives
+from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Recipe
+from fkp_edge.train.temperature import apply_temperature
 
 __all__ = ["TrainResult", "train"]
 
@@ -56,6 +58,7 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     sets = [(_load(data_dir / folder, schema, keep=True), times) for folder, times in recipe.data.train.items()]
     validation = [_load(data_dir / folder, schema) for folder in recipe.data.val]
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
+    val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
     out.mkdir(parents=True, exist_ok=True)
     negatives = mine_negatives(scenes, propose, out / "false_boxes.json")
 
@@ -70,8 +73,9 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     if resume:
         fitter.resume()
     model = fitter.run()
+    temperature = apply_temperature(model, val_scenes, propose) if val_scenes else 1.0
     figures = {faces.name: _evaluate(model, faces, schema) for faces in validation}
-    _save(model, recipe, schema, figures, out)
+    _save(model, recipe, schema, {"score_temperature": temperature, "validation": figures}, out)
     plots.draw_run(out, model, validation, schema, figures)
     return TrainResult(out / "model.keras", figures)
 
@@ -90,7 +94,7 @@ def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, A
     return summarise(points, faces.points, schema, np.array(scale))
 
 
-def _save(model: keras.Model, recipe: Recipe, schema: Schema, figures: dict[str, Any], out: Path) -> None:
+def _save(model: keras.Model, recipe: Recipe, schema: Schema, results: dict[str, Any], out: Path) -> None:
     partial = out / "model.partial.keras"
     model.save(partial)
     partial.replace(out / "model.keras")
@@ -99,6 +103,5 @@ def _save(model: keras.Model, recipe: Recipe, schema: Schema, figures: dict[str,
         "schema": schema.name,
         "mean_shape": schema.mean_shape.tolist(),
         "parameters": int(model.count_params()),
-        "validation": figures,
-    }
+    } | results
     (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")

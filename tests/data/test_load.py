@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fkp_edge.data import load
+from fkp_edge.errors import InputError
+from fkp_edge.keypoints import FKP15, IBUG68
+
+
+def test_a_folder_of_pts(tmp_path: Path, write_pts):
+    write_pts(tmp_path / "afw" / "a.pts")
+    (faces,) = load(tmp_path / "afw")
+    assert (faces.name, faces.schema, len(faces)) == ("afw", FKP15, 1)
+
+
+def test_a_folder_of_folders_by_name(tmp_path: Path, write_pts):
+    for name in ("ytf", "afw", "helen"):
+        write_pts(tmp_path / name / "a.pts")
+    (tmp_path / "empty").mkdir()
+    assert [faces.name for faces in load(tmp_path)] == ["afw", "helen", "ytf"]
+
+
+def test_a_folder_that_has_both(tmp_path: Path, write_pts):
+    write_pts(tmp_path / "set" / "a.pts")
+    write_pts(tmp_path / "set" / "more" / "b.pts")
+    assert [faces.labels for faces in load(tmp_path / "set")] == [("a",), ("b",)]
+
+
+def test_another_schema(tmp_path: Path, write_pts):
+    write_pts(tmp_path / "a.pts")
+    (faces,) = load(tmp_path, IBUG68)
+    assert faces.points.shape == (1, 68, 2)
+
+
+@pytest.mark.parametrize("name", ["training.csv", "TRAINING.CSV"])
+def test_a_kaggle_csv(tmp_path: Path, kaggle_row, write_csv, name: str):
+    (faces,) = load(write_csv(tmp_path / name, kaggle_row))
+    assert (faces.name, faces.cropped, len(faces)) == (name.split(".")[0], True, 1)
+
+
+def test_a_kaggle_zip(tmp_path: Path, kaggle_row, write_csv):
+    with zipfile.ZipFile(tmp_path / "training.zip", "w") as archive:
+        archive.write(write_csv(tmp_path / "training.csv", kaggle_row), "training.csv")
+    assert len(load(tmp_path / "training.zip")[0]) == 1
+
+
+def test_kaggle_has_no_68_points(tmp_path: Path, kaggle_row, write_csv):
+    path = write_csv(tmp_path / "training.csv", kaggle_row)
+    with pytest.raises(InputError) as caught:
+        load(path, IBUG68)
+    assert str(caught.value) == f"{path} labels Kaggle's 15 points; expected a model of schema fkp15, got ibug68"
+
+
+def test_a_missing_folder(tmp_path: Path):
+    path = tmp_path / "none"
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert str(caught.value) == (
+        f"{path} does not exist; expected a folder of .pts files or Kaggle's training.csv or .zip"
+    )
+
+
+def test_a_folder_without_labels(tmp_path: Path):
+    with pytest.raises(InputError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == (
+        f"no labelled faces in {tmp_path}; expected NAME.pts beside NAME.jpg, there or one folder below"
+    )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import fkp_edge
+
+# What users and other stages import. A change here is a change for them. The stream's stand in tests/stream.
+EXPORTS = {
+    "fkp_edge": "__version__",
+    "fkp_edge.cli": "build_parser main",
+    "fkp_edge.data": "FaceSet Scene find_pictures load read_ibug_folder read_kaggle read_picture read_pts read_scenes",
+    "fkp_edge.device": "Engine EngineSettings FakeCamera HaarDetector HaarSettings InlineSearch Runtime StillFinder "
+    "ThreadedSearch open_source",
+    "fkp_edge.draw": "draw_face draw_points sheet",
+    "fkp_edge.errors": "FkpEdgeError InputError MissingPartError ModelFileError SourceError StreamError",
+    "fkp_edge.evaluate": "CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",
+    "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
+    "crop_from_track extract iou jittered",
+    "fkp_edge.interpreter": "KeypointModel list_operators open_model",
+    "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named",
+    "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
+    "fkp_edge.model_file": "Card GoldenCase ModelFile Operator read_model_file write_model_file",
+    "fkp_edge.models": "shipped_model",
+    "fkp_edge.observation": "Face Frame Observation State",
+    "fkp_edge.settings": "Settings parse_settings read_toml",
+}
+
+MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
+
+
+def load(name: str):
+    if name.startswith(DESKTOP):
+        pytest.importorskip("tensorflow", reason="needs fkp-edge[convert]")
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_are_what_they_were(name: str):
+    assert " ".join(load(name).__all__) == EXPORTS[name]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_export_exists_once(name: str):
+    exported = getattr(load(name), "__all__", ())
+    assert [missing for missing in exported if not hasattr(load(name), missing)] == []
+    assert len(set(exported)) == len(exported)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in DESKTOP])
+def test_every_module_says_what_it_exports(name: str):
+    assert load(name).__all__
+
+
+def test_every_error_is_one_of_ours_and_a_builtin_one():
+    errors = importlib.import_module("fkp_edge.errors")
+    for name in EXPORTS["fkp_edge.errors"].split()[1:]:
+        bases = getattr(errors, name).__mro__
+        assert errors.FkpEdgeError in bases
+        assert {ValueError, ImportError, OSError} & set(bases)

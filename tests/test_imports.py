@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import fkp_edge
+
+BANNED = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "pandas", "sklearn", "matplotlib")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
+
+IMPORT_ALL = """
+import importlib, sys
+banned, modules = (argument.split(",") for argument in sys.argv[1:])
+sys.modules.update(dict.fromkeys(banned))
+for module in modules:
+    importlib.import_module(module)
+print(len(modules), "imported")
+"""
+
+
+def device_modules() -> list[str]:
+    """Every module that runs on a device; `__main__` runs a command when imported."""
+    names = [info.name for info in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.")]
+    return [name for name in names if not name.startswith(DESKTOP) and not name.endswith("__main__")]
+
+
+def import_without(banned: tuple[str, ...], modules: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", IMPORT_ALL, ",".join(banned), ",".join(modules)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_device_part_imports_without_desktop_libraries():
+    modules = device_modules()
+    done = import_without(BANNED, modules)
+    assert done.stdout == f"{len(modules)} imported\n", done.stderr
+
+
+def test_the_walk_finds_every_part():
+    parts = {name.split(".")[1] for name in device_modules()}
+    assert {"data", "device", "stream", "models", "geometry", "model_file", "commands", "cli"} <= parts
+
+
+@pytest.mark.parametrize("module", ["fkp_edge.train.networks", "fkp_edge.convert.quantize"])
+def test_a_desktop_stage_without_tensorflow_says_what_to_install(module: str):
+    done = import_without(BANNED, [module])
+    assert done.returncode == 1
+    assert "MissingPartError: training and converting need TensorFlow and tf-keras (" in done.stderr
+    assert "pip install 'fkp-edge[train]'" in done.stderr
+
+
+def test_the_stream_part_imports_without_numpy_and_opencv():
+    modules = [name for name in device_modules() if name.startswith("fkp_edge.stream")]
+    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert"), modules)
+    assert done.stdout == f"{len(modules)} imported\n", done.stderr
+
+
+def test_the_command_line_starts_without_any_library():
+    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert", "msgspec"), ["fkp_edge.cli", "fkp_edge.commands"])
+    assert done.stdout == "2 imported\n", done.stderr
