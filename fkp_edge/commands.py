@@ -148,6 +148,7 @@ def predict(args: Namespace) -> int:
     model = _open_model(args)
     finder = StillFinder(model)
     if args.draw:
+        _check_names(paths)
         _make_folder(args.draw)
     for path in paths:
         picture = read_picture(path, color=True)
@@ -199,8 +200,15 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
                 find=lambda grey, finder=finder: [face.points for face in finder.find(grey)],  # type: ignore[misc]
             )
         results.append(entry)
-    print(json.dumps(results, indent=1) if args.json else _accuracy_table(results))
+    print(_json(results) if args.json else _accuracy_table(results))
     return 0
+
+
+def _json(value: Any) -> str:
+    """`value` as JSON; what could not be measured (NaN) becomes null."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
 
 
 def _accuracy_table(results: list[dict[str, Any]]) -> str:
@@ -250,7 +258,7 @@ def convert(args: Namespace) -> int:
     result = convert_model(args.model, recipe, data_dir=args.data)
     paths = result.save(args.out, overwrite=args.overwrite)
     if args.json:
-        print(json.dumps({"files": {k: str(v) for k, v in paths.items()}, "accuracy": result.accuracy}, indent=1))
+        print(_json({"files": {k: str(v) for k, v in paths.items()}, "accuracy": result.accuracy}))
         return 0
     print(f"{'set':<10}{'faces':>6}{'float32 NME %':>15}{'int8 NME %':>12}{'lost %':>8}")
     for name, figures in result.accuracy.items():
@@ -273,6 +281,14 @@ def _open_model(args: Namespace) -> KeypointModel:
     from fkp_edge.models import shipped_model
 
     return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+
+
+def _check_names(paths: list[Path]) -> None:
+    """Two pictures of one name would overwrite each other's drawing."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if (other := seen.setdefault(path.name, path)) != path:
+            raise InputError(f"{other} and {path} have one name, so --draw would keep one only; draw them separately")
 
 
 def _make_folder(path: Path) -> None:

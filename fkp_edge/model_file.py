@@ -24,7 +24,7 @@ from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.geometry import Box
 from fkp_edge.keypoints import Points
 
-__all__ = ["Card", "GoldenCase", "ModelFile", "Operator", "read_model_file", "write_model_file"]
+__all__ = ["Card", "GoldenCase", "ModelFile", "Operator", "read_model_file", "write_model_file", "write_whole"]
 
 FORMAT = 1
 MAX_FILE_BYTES = 256 * 2**20
@@ -238,4 +238,6 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}; name another --out") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; name a folder that is there and has room"
+        ) from error

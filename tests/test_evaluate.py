@@ -214,6 +214,12 @@ def test_found_faces_are_hits_false_or_ignored(judge, found: tuple[Crop, ...], h
     assert figures["false_faces_per_photograph"] == false
 
 
+def test_one_report_finds_one_face_even_where_two_are_labelled(model: KeypointModel, scene: Scene):
+    twins = replace(scene, faces=(scene.faces[0], scene.faces[0] + 1))
+    figures = evaluate_scenes(model, [twins], propose=lambda grey: [], find=lambda grey: [points_at(LEFT)])
+    assert (figures["faces"], figures["found_percent"]) == (2, 50)
+
+
 @pytest.mark.parametrize(
     ("proposed", "percent", "true", "false"),
     [

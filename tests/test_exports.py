@@ -22,7 +22,7 @@ EXPORTS = {
     "fkp_edge.interpreter": "KeypointModel list_operators open_model",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
-    "fkp_edge.model_file": "Card GoldenCase ModelFile Operator read_model_file write_model_file",
+    "fkp_edge.model_file": "Card GoldenCase ModelFile Operator read_model_file write_model_file write_whole",
     "fkp_edge.models": "shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.settings": "Settings parse_settings read_toml",

@@ -111,6 +111,19 @@ def test_extract_puts_a_spot_right_where_the_crop_leaves_the_picture(border: tup
     np.testing.assert_allclose(centroid(pixels), expected, atol=0.05)
 
 
+@pytest.mark.parametrize("side", [150, 200, 290, 400])
+@pytest.mark.parametrize("roll", [0, 0.3])
+def test_extract_is_right_up_to_the_crops_edge(side: float, roll: float):
+    def wave(x: np.ndarray) -> np.ndarray:
+        return 127.5 + 120 * np.sin(x * math.tau / 0.4 / side)
+
+    crop = Crop(310.3, 320.6, side, roll)
+    pixels = extract(np.tile(np.round(wave(np.arange(640))), (640, 1)).astype(np.uint8), crop)
+    y, x = np.mgrid[:CROP_SIZE, :CROP_SIZE]
+    units = (np.stack([x.ravel(), y.ravel()], 1) + 0.5) / CROP_SIZE
+    np.testing.assert_allclose(pixels.ravel(), wave(crop.to_frame(units)[:, 0]), atol=4)
+
+
 def test_extract_averages_texture_of_large_faces():
     checkers = (np.indices((600, 600)).sum(0) % 2 * 255).astype(np.uint8)
     pixels = extract(checkers, Crop(300, 300, 4 * CROP_SIZE))
@@ -131,6 +144,14 @@ def test_extract_takes_any_crop_of_any_picture(shape: tuple[int, int], at: tuple
     assert pixels.shape == (CROP_SIZE, CROP_SIZE)
     assert pixels.dtype == np.uint8
     assert (pixels == 77).all()
+
+
+def test_extract_agrees_with_opencv_on_an_unrotated_enlargement():
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (80, 80), np.uint8), (0, 0), 2)
+    enlarged = cv2.resize(picture[10:58, 20:68], (96, 96), interpolation=cv2.INTER_LINEAR)
+    inner = (slice(2, -2), slice(2, -2))  # resize stops at the cut's border, extract sees beyond it
+    pixels = extract(picture, crop_from_box((20, 10, 48, 48)))
+    assert np.abs(pixels[inner].astype(int) - enlarged[inner]).max() <= 2
 
 
 def test_extract_does_not_write_to_the_picture():
@@ -258,11 +279,3 @@ def test_jittered_has_the_stated_spread(jitter):
 def test_iou(other: tuple[float, ...], expected: float):
     assert iou((0, 0, 10, 10), other) == pytest.approx(expected)
     assert iou(other, (0, 0, 10, 10)) == pytest.approx(expected)
-
-
-def test_extract_agrees_with_opencv_on_an_unrotated_enlargement():
-    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (80, 80), np.uint8), (0, 0), 2)
-    enlarged = cv2.resize(picture[10:58, 20:68], (96, 96), interpolation=cv2.INTER_LINEAR)
-    inner = (slice(2, -2), slice(2, -2))  # resize stops at the cut's border, extract sees beyond it
-    pixels = extract(picture, crop_from_box((20, 10, 48, 48)))
-    assert np.abs(pixels[inner].astype(int) - enlarged[inner]).max() <= 2

@@ -142,13 +142,17 @@ def test_a_missing_folder_cannot_be_written(tmp_path: Path, card_for):
     path = tmp_path / "none" / "m.tflite"
     with pytest.raises(InputError) as caught:
         write_model_file(path, FLATBUFFER, card_for(FLATBUFFER), ())
-    assert str(caught.value) == f"cannot write {path}: No such file or directory; name another --out"
+    assert (
+        str(caught.value) == f"cannot write {path}: No such file or directory; name a folder that is there and has room"
+    )
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, card_for):
     path = tmp_path / "taken"
     path.mkdir()
-    with pytest.raises(InputError, match=r"cannot write .*taken: Is a directory; name another --out"):
+    with pytest.raises(
+        InputError, match=r"cannot write .*taken: Is a directory; name a folder that is there and has room"
+    ):
         write_model_file(path, FLATBUFFER, card_for(FLATBUFFER), (), overwrite=True)
     assert [*tmp_path.iterdir()] == [path]
 

@@ -19,7 +19,7 @@ from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points
 from fkp_edge.observation import Face, Frame, Observation, State
 
-__all__ = ["Engine", "EngineSettings", "Sight", "look_at"]
+__all__ = ["Engine", "EngineSettings", "Sight", "look_at", "look_twice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,12 @@ def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: St
     with times.stage("decode"):
         units, score = model.decode(*raw)
         return Sight(crop, crop.to_frame(units), score)
+
+
+def look_twice(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight:
+    """Runs `model` on a proposed crop, then on the crop that the points found there ask for."""
+    first = look_at(model, grey, crop, times)
+    return look_at(model, grey, crop_from_track(first.points, model.mean_shape), times)
 
 
 class Engine:
@@ -165,10 +171,7 @@ class Engine:
     def _best_of(self, frame: Frame, boxes: Sequence[Box]) -> Sight | None:
         """The first of the largest boxes that holds a face, its crop refined once by its own points."""
         for box in boxes[:MOST_BOXES]:
-            first = look_at(self._model, frame.grey, crop_from_box(box), self.times)
-            refined = look_at(
-                self._model, frame.grey, crop_from_track(first.points, self._model.mean_shape), self.times
-            )
+            refined = look_twice(self._model, frame.grey, crop_from_box(box), self.times)
             if refined.score >= self._settings.found_score and self._still_there(refined, frame):
                 return refined
         return None

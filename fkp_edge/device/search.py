@@ -14,9 +14,10 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.geometry import Box
 from fkp_edge.observation import Frame
 
-__all__ = ["FakeSearch", "InlineSearch", "Search", "ThreadedSearch"]
+__all__ = ["Detect", "FakeSearch", "InlineSearch", "Search", "ThreadedSearch"]
 
 Detect = Callable[[NDArray[np.uint8]], Sequence[Box]]
+"""Boxes of possible faces in a grey picture (H, W)."""
 
 
 class Search(Protocol):

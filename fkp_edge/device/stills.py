@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.device.engine import look_at
+from fkp_edge.device.engine import look_twice
 from fkp_edge.device.haar import HaarDetector, HaarSettings
+from fkp_edge.device.search import Detect
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.geometry import box_around, crop_from_box, crop_from_track, iou
 from fkp_edge.interpreter import KeypointModel
@@ -26,30 +27,29 @@ class StillSettings:
 
     haar: HaarSettings = PERMISSIVE
     """Permissive: the score throws the wrong boxes out."""
-    score: float = 0.7
+    score: float = 0.8
     """Least score of a reported face."""
     overlap: float = 0.3
     """Two reports whose boxes overlap more (intersection over union) are the same face: the better score stays."""
-    passes: int = 2
-    """Times the crop is refined by the points found in it."""
 
 
 class StillFinder:
     """Finds faces and their points in pictures. Not for use by two threads at once."""
 
-    def __init__(self, model: KeypointModel, settings: StillSettings | None = None) -> None:
+    def __init__(
+        self, model: KeypointModel, settings: StillSettings | None = None, *, detect: Detect | None = None
+    ) -> None:
+        """`detect` proposes the boxes; by default Haar as the settings say."""
         self._model = model
         self._settings = settings or StillSettings()
-        self._detector = HaarDetector(self._settings.haar)
+        self._detect = detect or HaarDetector(self._settings.haar).detect
 
     def find(self, grey: NDArray[np.uint8]) -> list[Face]:
         """The faces in `grey` (H, W), the best score first; ids count from 1."""
         times = StageTimes()
         seen = []
-        for box in self._detector.detect(grey):
-            sight = look_at(self._model, grey, crop_from_box(box), times)
-            for _ in range(self._settings.passes):
-                sight = look_at(self._model, grey, crop_from_track(sight.points, self._model.mean_shape), times)
+        for box in self._detect(grey):
+            sight = look_twice(self._model, grey, crop_from_box(box), times)
             if sight.score >= self._settings.score:
                 seen.append(sight)
         kept: list[Face] = []
