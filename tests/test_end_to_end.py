@@ -1,0 +1,164 @@
+"""The product doing its job, as a user meets it: commands in processes of their own, real sockets, real pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.keypoints import FKP15
+from fkp_edge.metrics import face_nme
+from fkp_edge.stream import ObservationMessage, connect
+
+COMMAND = [sys.executable, "-m", "fkp_edge"]
+
+
+def fkp(*args: str, cwd: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *args], cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+@contextmanager
+def running(cwd: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`fkp-edge run` on a free port: the process and the stream's URL."""
+    command = [*COMMAND, "run", "--stream", "tcp://127.0.0.1:0", *args]
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stderr:
+            if match := re.search(r"streaming on (tcp://\S+);", line):
+                yield process, match[1]
+                break
+        else:
+            raise AssertionError("the run ended before it streamed")
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+def test_the_demo_runs_to_its_end_with_summary_and_sheet(tmp_path: Path) -> None:
+    result = fkp("run", "--source", "demo", "--fast", "--json", "--stream", "tcp://127.0.0.1:0", cwd=tmp_path)
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert result.returncode == 0
+    assert (summary["frames"], summary["dropped"], summary["faces"]) == (376, 0, 2)
+    assert summary["states"]["tracking"] > 0.8 * 376
+    assert summary["jitter_px"] < 3
+    assert cv2.imread(str(tmp_path / "fkp-demo.png")).shape == (4 * 240, 4 * 320, 3)
+
+
+def test_the_summary_is_a_table_on_stdout_and_the_rest_on_stderr(tmp_path: Path) -> None:
+    result = fkp("run", "--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0", cwd=tmp_path)
+    words = [line.split()[0] for line in result.stdout.splitlines()]
+    assert words[:5] == ["frames", "states", "faces", "first", "jitter"]
+    assert {"engine", "search", "crop", "infer", "decode"} <= set(words)
+    assert "annotated frames: fkp-demo.png" in result.stderr
+
+
+@pytest.mark.skipif(bool(list(Path("/dev").glob("video*"))), reason="this machine has a camera: auto takes it")
+def test_without_a_camera_the_first_line_says_that_the_demo_plays(tmp_path: Path) -> None:
+    result = fkp("run", "--fast", "--stream", "tcp://127.0.0.1:0", cwd=tmp_path)
+    assert result.stderr.splitlines()[0] == "no camera device found: the bundled demo plays"
+
+
+def test_several_watchers_see_the_same_stream_while_one_sends_garbage_and_one_never_reads(tmp_path: Path) -> None:
+    with running(tmp_path, "--source", "demo") as (_, url):
+        host, port = url.removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port))) as rude, socket.create_connection((host, int(port))):
+            rude.sendall(b"\x00garbage\xff" * 1000)
+            watchers = [
+                subprocess.Popen(
+                    [*COMMAND, "watch", url, "--json", "--count", "40"], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+                )
+                for _ in range(2)
+            ]
+            outputs = [watcher.communicate(timeout=30)[0].splitlines() for watcher in watchers]
+    for lines in outputs:
+        messages = [json.loads(line) for line in lines]
+        assert messages[0]["type"] == "hello"
+        assert messages[0]["points"] == list(FKP15.names)
+        sequences = [m["sequence"] for m in messages[2:]]
+        assert sequences == list(range(sequences[0], sequences[0] + 39))
+
+
+def test_watch_shows_the_stream_and_says_when_it_ends(tmp_path: Path) -> None:
+    with running(tmp_path, "--source", "demo", "--fast") as (process, url):
+        watcher = subprocess.Popen([*COMMAND, "watch", url], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        out = watcher.communicate(timeout=30)[0]
+        process.wait(timeout=30)
+    assert "15 points" in out
+    assert out.splitlines()[-1] == f"{url} ended"
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_run_cleanly_with_the_summary(tmp_path: Path, kind: signal.Signals) -> None:
+    with running(tmp_path, "--source", "demo") as (process, url):
+        with connect(url) as stream:
+            assert sum(isinstance(m, ObservationMessage) for m, _ in zip(stream, range(10), strict=False)) >= 8
+        process.send_signal(kind)
+        out, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert out.startswith("frames ")
+
+
+def test_a_second_run_on_the_same_port_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, "--source", "demo") as (_, url):
+        result = fkp("run", "--source", "demo", "--stream", url, cwd=tmp_path)
+    assert result.returncode == 2
+    assert re.search(r"^fkp-edge: error: port \d+ on 127.0.0.1 is in use", result.stderr, re.MULTILINE)
+
+
+def test_predict_finds_and_draws_the_portrait(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "collins.png"), portrait())
+    result = fkp("predict", "collins.png", "--json", "--draw", "drawn", cwd=tmp_path)
+    answer = json.loads(result.stdout)
+    points = np.array([answer["faces"][0]["points"]], np.float32)
+    drawn = cv2.imread(str(tmp_path / "drawn/collins.png.png"))
+    assert (answer["image"], len(answer["faces"])) == ("collins.png", 1)
+    assert face_nme(points, portrait_points()[None], FKP15)[0] < 0.08
+    assert not np.array_equal(drawn, portrait())
+
+
+def test_predict_refuses_to_draw_two_pictures_of_one_name(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "1.png"), portrait())
+    result = fkp("predict", "a", "b", "--draw", "drawn", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "have one name, so --draw would keep one only" in result.stderr
+    assert not (tmp_path / "drawn").exists()
+
+
+def test_what_reads_the_output_may_stop_reading(tmp_path: Path) -> None:
+    with running(tmp_path, "--source", "demo") as (_, url):
+        shell = f"{sys.executable} -m fkp_edge watch {url} --json | head -n 3"
+        result = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert len(result.stdout.splitlines()) == 3
+    assert "Traceback" not in result.stderr
+
+
+def test_the_easy_clip_is_tracked_with_few_searches(tmp_path: Path, research_data: Path) -> None:
+    clip = research_data / "clips/head-pose-face-detection-male.mp4"
+    result = fkp("run", "--source", str(clip), "--fast", "--json", "--stream", "tcp://127.0.0.1:0", cwd=tmp_path)
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert summary["states"].get("tracking", 0) >= 0.95 * summary["frames"]
+    assert summary["searches"] < 0.15 * summary["frames"]
+    assert not (tmp_path / "fkp-demo.png").exists()
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    environment = os.environ | {"FKP_EDGE_DEBUG": "1"}
+    result = subprocess.run(
+        [*COMMAND, "predict", "nowhere"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+    assert "Traceback" in result.stderr
