@@ -1,0 +1,1 @@
+"""Conversion, on a desktop: needs the extra `convert`."""

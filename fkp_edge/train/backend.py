@@ -10,11 +10,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from fkp_edge.errors import MissingPartError
 
 try:
+    import matplotlib as _matplotlib  # noqa: F401 - asked for here so that one message names all that is missing
     import tensorflow as tf
     import tf_keras as keras
+    import tqdm as _tqdm  # noqa: F401
 except ImportError as error:
     raise MissingPartError(
-        f"training and converting need TensorFlow and tf-keras ({error}); pip install 'fkp-edge[train]'"
+        f"training and converting need more than the device part ({error}); pip install 'fkp-edge[train]'"
     ) from error
 
 __all__ = ["keras", "tf"]
