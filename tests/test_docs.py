@@ -1,0 +1,102 @@
+"""The README is true: its figures come from committed results, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fkp_edge.cli import build_parser
+from fkp_edge.interpreter import open_model
+from fkp_edge.models import shipped_model
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+README = (REPOSITORY / "README.md").read_text()
+PAGES = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("*/README.md"), *REPOSITORY.glob("docs/*.md")]
+SETS = {"AFW": "afw", "YouTube Faces": "ytf"}
+CROPS = {"ground truth": "gt", "as the tracker frames them": "jitter", "Haar's box, one pass": "haar"}
+
+
+def results(name: str) -> Any:
+    return json.loads((REPOSITORY / f"benchmarks/results/{name}.json").read_text())
+
+
+def accuracy(crops: str) -> dict[str, dict[str, Any]]:
+    return {entry["model"]: entry for entry in results(f"accuracy_{crops}")}
+
+
+def expected_row(name: str, crops: str) -> str:
+    entries = accuracy(CROPS[crops])
+    before = entries["keypoints-float32.tflite"]["sets"][SETS[name]]
+    after = entries["keypoints-int8.tflite"]["sets"][SETS[name]]
+    total = after["faces"] + after["missed"]
+    faces = f"{after['faces']} of {total}" if after["missed"] else f"{total}"
+    figures = f"{before['nme_percent']:.2f} % | {after['nme_percent']:.2f} % | {after['failures_percent']:.1f} %"
+    return f"| {name} | {crops} | {faces} | {figures} |"
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("crops", CROPS)
+def test_accuracy_rows_come_from_the_results(name: str, crops: str) -> None:
+    assert expected_row(name, crops) in README
+
+
+def test_figures_of_photographs_and_engine_come_from_the_results() -> None:
+    scenes = accuracy("gt")["keypoints-int8.tflite"]["scenes"]
+    engine = results("engine_cost")["results"][0]
+    text = " ".join(README.split())
+    assert f"`predict` finds {scenes['found_percent']:.1f} % of {scenes['faces']} annotated faces" in text
+    assert f"(Haar alone proposes {scenes['proposed_percent']:.1f} %)" in text
+    assert f"with {scenes['false_faces_per_photograph']:.2f} false faces a photograph" in text
+    assert f"ROC AUC of {scenes['score_auc']:.3f}" in text
+    assert f"costs {engine['process_over_invoke']:.2f} times the network alone" in text
+
+
+@pytest.mark.parametrize("name", ["keypoints-int8", "keypoints-float32"])
+def test_results_are_of_the_files_that_ship(name: str) -> None:
+    sha = open_model(shipped_model(name)).file.sha256
+    assert {accuracy(crops)[f"{name}.tflite"]["sha256"] for crops in ("gt", "haar", "jitter")} == {sha}
+
+
+def test_the_acceptance_figures_hold() -> None:
+    entries = accuracy("gt")
+    for name, most in (("afw", 5.5), ("ytf", 6.0)):
+        after = entries["keypoints-int8.tflite"]["sets"][name]["nme_percent"]
+        before = entries["keypoints-float32.tflite"]["sets"][name]["nme_percent"]
+        assert after <= most
+        assert after <= 1.015 * before
+    assert entries["keypoints-int8.tflite"]["scenes"]["score_auc"] >= 0.98
+
+
+def test_every_command_and_option_in_the_table_exists() -> None:
+    rows = re.findall(r"^\| `fkp-edge (\w+)([^`]*)`", README, re.MULTILINE)
+    parsers = next(a for a in build_parser()._actions if a.dest == "command").choices
+    assert {command for command, _ in rows} == set(parsers)
+    for command, rest in rows:
+        options = parsers[command]._option_string_actions
+        assert set(re.findall(r"--[a-z-]+", rest)) <= set(options), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_python_example_reads_the_stream(tmp_path: Path) -> None:
+    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    run = [sys.executable, "-m", "fkp_edge", "run", "--source", "demo", "--stream", "tcp://127.0.0.1:0"]
+    with subprocess.Popen(run, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        url = next(m[1] for line in process.stderr if (m := re.search(r"streaming on (\S+);", line)))
+        code = example.replace("tcp://127.0.0.1:8765", url)
+        reader = [sys.executable, "-u", "-c", code]
+        with subprocess.Popen(reader, stdout=subprocess.PIPE, text=True) as program:
+            lines = [program.stdout.readline() for _ in range(3)]
+            program.kill()
+        process.terminate()
+    assert all(re.fullmatch(r"1 \(\d+\.\d+, \d+\.\d+\)\n", line) for line in lines), lines
