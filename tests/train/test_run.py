@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -88,3 +89,22 @@ def test_resuming_a_finished_run_trains_no_more(tiny: Path) -> None:
     train(tiny, 2)
     assert train(tiny, 2, "--resume") == 0
     assert history(tiny) == [1, 2]
+
+
+def test_a_network_of_68_points_trains_converts_and_runs(
+    tiny: Path, tmp_path: Path, write_pts: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train", "val"):
+        for index in range(4):
+            write_pts(tmp_path / name / f"{index}.pts")
+    text = (tiny / "tiny2.toml").read_text().replace(".csv", "").replace("batch = 8", "batch = 4")
+    (tmp_path / "tiny.toml").write_text('schema = "ibug68"\n' + text)
+    (tmp_path / "int8.toml").write_text(CONVERT.replace(".csv", ""))
+    data, run, out = str(tmp_path), str(tmp_path / "run"), str(tmp_path / "k68.tflite")
+    assert main(["train", str(tmp_path / "tiny.toml"), "--data", data, "--out", run]) == 0
+    assert main(["convert", f"{run}/model.keras", str(tmp_path / "int8.toml"), "--data", data, "--out", out]) == 0
+    capsys.readouterr()
+    arguments = ["run", "--source", "demo", "--fast", "--json", "--stream", "tcp://127.0.0.1:0", "--model", out]
+    assert main([*arguments, "--sheet", str(tmp_path / "sheet.png")]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 376
+    assert open_model(Path(out)).schema.size == 68
