@@ -7,6 +7,7 @@ left edge lies at x - 0.5.
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,20 +122,18 @@ def crop_from_track(points: NDArray[np.floating], mean_shape: NDArray[np.floatin
     Least squares over rotation, scale and shift (Umeyama, PAMI 1991, without reflection), so that the next crop is
     normalised in place, scale and roll.
     """
-    source = np.asarray(mean_shape, np.float64)
-    target = np.asarray(points, np.float64)
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    s, t = source - source_mean, target - target_mean
-    norm = float((s * s).sum())
-    a = float((s * t).sum()) / norm
-    b = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / norm
-    dx, dy = (float(v) for v in 0.5 - source_mean)
-    return Crop(
-        float(target_mean[0]) + a * dx - b * dy,
-        float(target_mean[1]) + b * dx + a * dy,
-        max(math.hypot(a, b), 1e-3),  # points that all coincide still give a crop, whose score is then low
-        math.atan2(b, a),
-    )
+    source, target = _as_complex(mean_shape), _as_complex(points)  # a similarity is one complex multiplication
+    source_mean, target_mean = complex(source.mean()), complex(target.mean())
+    centred = source - source_mean
+    turn = complex(np.vdot(centred, target) / np.vdot(centred, centred).real)
+    centre = target_mean + turn * (0.5 + 0.5j - source_mean)
+    side = max(abs(turn), 1e-3)  # points that all coincide still give a crop, whose score is then low
+    return Crop(centre.real, centre.imag, side, cmath.phase(turn))
+
+
+def _as_complex(points: NDArray[np.floating]) -> NDArray[np.complex128]:
+    """Points (K, 2) as x + iy, (K,)."""
+    return np.ascontiguousarray(points, np.float64).view(np.complex128)[:, 0]
 
 
 def extract(grey: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:

@@ -43,10 +43,11 @@ class EngineSettings:
 class Sight(NamedTuple):
     """What the network saw in one crop."""
 
-    crop: Crop
     points: Points
     """(K, 2), frame pixels."""
     score: float
+    crop: Crop
+    """The crop that these points ask for: where to look next, and what is reported as the face's box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,13 @@ def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: St
         raw = model.invoke(pixels)
     with times.stage("decode"):
         units, score = model.decode(*raw)
-        return Sight(crop, crop.to_frame(units), score)
+        points = crop.to_frame(units)
+        return Sight(points, score, crop_from_track(points, model.mean_shape))
 
 
 def look_twice(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight:
     """Runs `model` on a proposed crop, then on the crop that the points found there ask for."""
-    first = look_at(model, grey, crop, times)
-    return look_at(model, grey, crop_from_track(first.points, model.mean_shape), times)
+    return look_at(model, grey, look_at(model, grey, crop, times).crop, times)
 
 
 class Engine:
@@ -106,15 +107,13 @@ class Engine:
         faces: tuple[Face, ...] = ()
         if self._track is not None:
             sight = self._track.sight
-            box = box_around(crop_from_track(sight.points, self._model.mean_shape))
-            faces = (Face(self._track.id, sight.score, box, sight.points),)
+            faces = (Face(self._track.id, sight.score, box_around(sight.crop), sight.points),)
         return Observation(frame.sequence, frame.captured_ns, state, faces, dropped)
 
     def _follow(self, frame: Frame) -> State:
         track = self._track
         if track is not None:
-            crop = crop_from_track(track.sight.points, self._model.mean_shape)
-            sight = look_at(self._model, frame.grey, crop, self.times)
+            sight = look_at(self._model, frame.grey, track.sight.crop, self.times)
             if self._still_there(sight, frame) and self._verified(frame):
                 self._track = replace(self._track or track, sight=sight, seen_ns=frame.captured_ns)
                 return State.TRACKING
@@ -126,9 +125,8 @@ class Engine:
 
     def _still_there(self, sight: Sight, frame: Frame) -> bool:
         height, width = frame.grey.shape
-        crop = crop_from_track(sight.points, self._model.mean_shape)
-        inside = 0 <= crop.x < width and 0 <= crop.y < height
-        sized = self._settings.smallest_side <= crop.side <= 2 * max(width, height)
+        inside = 0 <= sight.crop.x < width and 0 <= sight.crop.y < height
+        sized = self._settings.smallest_side <= sight.crop.side <= 2 * max(width, height)
         return inside and sized and sight.score >= self._settings.kept_score
 
     def _verified(self, frame: Frame) -> bool:
@@ -141,7 +139,7 @@ class Engine:
         boxes = self._search.look(frame)
         if boxes is None:
             return True
-        here = box_around(crop_from_track(track.sight.points, self._model.mean_shape))
+        here = box_around(track.sight.crop)
         if any(iou(box, here) >= SAME_FACE for box in boxes):
             self._track = replace(track, verified_ns=frame.captured_ns)
             return True

@@ -11,7 +11,7 @@ from fkp_edge.device.engine import look_twice
 from fkp_edge.device.haar import HaarDetector, HaarSettings
 from fkp_edge.device.search import Detect
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.geometry import box_around, crop_from_box, crop_from_track, iou
+from fkp_edge.geometry import box_around, crop_from_box, iou
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.observation import Face
 
@@ -54,7 +54,7 @@ class StillFinder:
                 seen.append(sight)
         kept: list[Face] = []
         for sight in sorted(seen, key=lambda sight: -sight.score):
-            box = box_around(crop_from_track(sight.points, self._model.mean_shape))
+            box = box_around(sight.crop)
             if all(iou(box, face.box) < self._settings.overlap for face in kept):
                 kept.append(Face(len(kept) + 1, sight.score, box, sight.points))
         return kept
