@@ -28,6 +28,7 @@ $(DEVICE): pyproject.toml
 	  numpy=numpy; \
 	fi; \
 	echo "$$numpy" > .venv/constraints.txt && \
+	echo "installing the device part into .venv, a minute or more on a small board" && \
 	.venv/bin/pip install --quiet --disable-pip-version-check -c .venv/constraints.txt -e .
 	@touch $@
 
@@ -35,6 +36,7 @@ test: lint types check-imports pytest ## everything: lint, types, import guards 
 
 $(DEV): pyproject.toml
 	$(PYTHON) -m venv .venv-dev
+	@echo "installing everything into .venv-dev, 2.6 GB with TensorFlow"
 	.venv-dev/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 

@@ -61,6 +61,9 @@ def build_parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", help="show a stream")
     watch.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
     watch.add_argument("--json", action="store_true", help="print the stream's lines")
+    watch.add_argument(
+        "--wait", type=_seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
+    )
     watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
 
     predict = commands.add_parser("predict", help="faces and keypoints in pictures")
@@ -116,6 +119,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 to 86400")
+    return value
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Only this module and the command line may import several stages; each handler im
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -37,7 +38,11 @@ def run(args: Namespace) -> int:
     from fkp_edge.device.sources import open_source, resolve_auto
     from fkp_edge.device.summary import StatusLine, Summary
     from fkp_edge.device.timing import StageTimes
+    from fkp_edge.stream import parse_address
 
+    parse_address(args.stream)  # before anything is opened or said
+    if args.sheet:
+        _check_sheet(args.sheet)
     name = args.source
     if name == "auto":
         name = resolve_auto()
@@ -51,7 +56,7 @@ def run(args: Namespace) -> int:
         detector = HaarDetector()
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
         closing.callback(search.close)
-        summary, status = Summary(model.mean_shape, times), StatusLine(sys.stderr)
+        summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
         closing.callback(status.end)
         sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
         sinks: list[Sink] = [publisher, summary, status]
@@ -59,7 +64,8 @@ def run(args: Namespace) -> int:
         if sheet:
             sinks.append(sheet)
         runtime = Runtime(source, Engine(model, search, times=times), sinks)
-        print(f"streaming on {publisher.url}; Ctrl-C ends", file=sys.stderr, flush=True)
+        command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
+        print(f"streaming on {publisher.url}; watch it: {command} watch {publisher.url}", file=sys.stderr, flush=True)
         try:
             with _stopping_on_signals(runtime):
                 runtime.run()
@@ -131,7 +137,9 @@ def watch(args: Namespace) -> int:
     """Shows a stream."""
     from fkp_edge.stream.watch import watch as show
 
-    show(args.url, as_json=args.json, out=sys.stdout, count=args.count)
+    # Ctrl-C is how a person ends it
+    with contextlib.suppress(KeyboardInterrupt):
+        show(args.url, as_json=args.json, out=sys.stdout, count=args.count, wait_s=args.wait)
     return 0
 
 
@@ -150,8 +158,14 @@ def predict(args: Namespace) -> int:
     if args.draw:
         _check_names(paths)
         _make_folder(args.draw)
+    unreadable = 0
     for path in paths:
-        picture = read_picture(path, color=True)
+        try:
+            picture = read_picture(path, color=True)
+        except InputError as error:  # the other pictures are still wanted
+            print(f"fkp-edge: error: {error}", file=sys.stderr)
+            unreadable += 1
+            continue
         faces = finder.find(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]
         found = [
             {
@@ -169,8 +183,10 @@ def predict(args: Namespace) -> int:
         if args.draw:
             for face in faces:
                 draw_face(picture, face.points, model.schema, box=face.box)
-            write_whole(args.draw / f"{path.name}.png", cv2.imencode(".png", picture)[1].tobytes())
-    return 0
+            write_whole(args.draw / f"{path.stem}-points.png", cv2.imencode(".png", picture)[1].tobytes())
+    if args.draw and unreadable < len(paths):
+        print(f"drawn: {args.draw / '*-points.png'}", file=sys.stderr)
+    return 2 if unreadable else 0
 
 
 def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
@@ -283,11 +299,16 @@ def _open_model(args: Namespace) -> KeypointModel:
     return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
 
 
+def _check_sheet(path: Path) -> None:
+    if path.suffix.lower() != ".png" or not path.parent.is_dir():
+        raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
+
+
 def _check_names(paths: list[Path]) -> None:
     """Two pictures of one name would overwrite each other's drawing."""
     seen: dict[str, Path] = {}
     for path in paths:
-        if (other := seen.setdefault(path.name, path)) != path:
+        if (other := seen.setdefault(path.stem, path)) != path:
             raise InputError(f"{other} and {path} have one name, so --draw would keep one only; draw them separately")
 
 

@@ -61,7 +61,9 @@ class KeypointModel:
         self._input = self._check_input()
         self._keypoints, self._score, self.schema = self._check_outputs()
         card = file.card
-        self.mean_shape: Points = np.array(card.mean_shape if card else np.zeros((self.schema.size, 2)), np.float32)
+        # without a card the contract's word is all there is: offsets from the schema's own mean shape
+        self.mean_shape: Points = np.array(card.mean_shape if card else self.schema.mean_shape, np.float32)
+        """What the keypoints output is an offset from, (K, 2); the schema's mean shape, not this, frames crops."""
         if self.mean_shape.shape != (self.schema.size, 2):
             raise ModelFileError(f"{file.path}: mean shape {self.mean_shape.shape}, expected ({self.schema.size}, 2)")
 

@@ -130,7 +130,7 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
     except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error) as error:  # zipfile, on damage
         if card_required:
             raise ModelFileError(
-                f"{path} has no card ({error}); expected a file that fkp-edge convert wrote, or add --no-card"
+                f"{path} has no card; expected a file that fkp-edge convert wrote, or add --no-card"
             ) from error
         return ModelFile(path, content, None)
     model = ModelFile(path, content[:length], card, golden)

@@ -150,7 +150,7 @@ def test_a_damaged_model(predict_with, tmp_path: Path):
 def test_a_truncated_model(predict_with, tmp_path: Path):
     path = tmp_path / "m.tflite"
     path.write_bytes(SHIPPED.read_bytes()[:100_000])
-    assert predict_with(path).startswith(f"{path} has no card (")
+    assert predict_with(path).startswith(f"{path} has no card; ")
     assert predict_with(path, "--no-card").startswith(f"{path} cannot be loaded: ")
 
 
@@ -233,7 +233,7 @@ def test_eval_frames_no_ready_crops(capsys, tmp_path: Path, kaggle_row, write_cs
 def test_run_on_a_missing_file(refused, tmp_path: Path):
     path = tmp_path / "none.mp4"
     assert refused("run", "--source", path, "--stream", FREE) == (
-        f"source '{path}' does not exist; expected picamera, v4l2:N, demo, a video file or a folder"
+        f"source '{path}' does not exist; expected auto, picamera, v4l2:N, demo, a video file or a folder"
     )
 
 

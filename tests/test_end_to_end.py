@@ -123,7 +123,7 @@ def test_predict_finds_and_draws_the_portrait(tmp_path: Path) -> None:
     result = fkp("predict", "collins.png", "--json", "--draw", "drawn", cwd=tmp_path)
     answer = json.loads(result.stdout)
     points = np.array([answer["faces"][0]["points"]], np.float32)
-    drawn = cv2.imread(str(tmp_path / "drawn/collins.png.png"))
+    drawn = cv2.imread(str(tmp_path / "drawn/collins-points.png"))
     assert (answer["image"], len(answer["faces"])) == ("collins.png", 1)
     assert face_nme(points, portrait_points()[None], FKP15)[0] < 0.08
     assert not np.array_equal(drawn, portrait())
@@ -137,6 +137,23 @@ def test_predict_refuses_to_draw_two_pictures_of_one_name(tmp_path: Path) -> Non
     assert result.returncode == 2
     assert "have one name, so --draw would keep one only" in result.stderr
     assert not (tmp_path / "drawn").exists()
+
+
+def test_an_unreadable_picture_does_not_keep_the_others_back(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "c.png"), portrait())
+    (tmp_path / "b.png").write_text("no picture")
+    result = fkp("predict", ".", "--json", cwd=tmp_path)
+    assert [json.loads(line)["image"] for line in result.stdout.splitlines()] == ["c.png"]
+    assert result.returncode == 2
+    assert "fkp-edge: error: b.png is not a picture" in result.stderr
+
+
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    result = fkp("run", "--source", "demo", "--sheet", "nowhere/sheet.png", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == (
+        "fkp-edge: error: --sheet nowhere/sheet.png cannot be written; expected FILE.png in a folder that exists\n"
+    )
 
 
 def test_what_reads_the_output_may_stop_reading(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Time comes with the frame, so that every behaviour can be tested on arrays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -19,16 +20,16 @@ from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points
 from fkp_edge.observation import Face, Frame, Observation, State
 
-__all__ = ["Engine", "EngineSettings", "Sight", "look_at", "look_twice"]
+__all__ = ["Engine", "EngineSettings", "Sight", "look_at", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """When a face counts as found, kept and lost."""
 
-    found_score: float = 0.7
+    found_score: float = 0.9
     """Score from which a proposed box is a face."""
-    kept_score: float = 0.4
+    kept_score: float = 0.5
     """Score below which a tracked face is not seen: lower than `found_score`, so that it does not flicker."""
     hold_s: float = 0.25
     """How long a face that is not seen is held before it counts as lost."""
@@ -71,12 +72,26 @@ def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: St
     with times.stage("decode"):
         units, score = model.decode(*raw)
         points = crop.to_frame(units)
-        return Sight(points, score, crop_from_track(points, model.mean_shape))
+        return Sight(points, score, crop_from_track(points, model.schema.mean_shape))
 
 
-def look_twice(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight:
-    """Runs `model` on a proposed crop, then on the crop that the points found there ask for."""
-    return look_at(model, grey, look_at(model, grey, crop, times).crop, times)
+def settle(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight | None:
+    """Runs `model` on a proposed crop, then on the crop that the points found there ask for, until the two agree.
+
+    None where they do not within four looks: the box was stale or framed half a face, and the points are guesses.
+    """
+    for _ in range(MOST_LOOKS):
+        sight = look_at(model, grey, crop, times)
+        if _agree(crop, sight.crop):
+            return sight
+        crop = sight.crop
+    return None
+
+
+def _agree(a: Crop, b: Crop) -> bool:
+    shift = math.hypot(a.x - b.x, a.y - b.y)
+    turn = abs(math.remainder(a.roll - b.roll, 2 * math.pi))
+    return shift < 0.08 * b.side and abs(math.log(a.side / b.side)) < 0.15 and turn < math.radians(8)
 
 
 class Engine:
@@ -167,15 +182,16 @@ class Engine:
         return True
 
     def _best_of(self, frame: Frame, boxes: Sequence[Box]) -> Sight | None:
-        """The first of the largest boxes that holds a face, its crop refined once by its own points."""
+        """The first of the largest boxes that holds a face on which the network settles."""
         for box in boxes[:MOST_BOXES]:
-            refined = look_twice(self._model, frame.grey, crop_from_box(box), self.times)
-            if refined.score >= self._settings.found_score and self._still_there(refined, frame):
-                return refined
+            sight = settle(self._model, frame.grey, crop_from_box(box), self.times)
+            if sight and sight.score >= self._settings.found_score and self._still_there(sight, frame):
+                return sight
         return None
 
 
 SAME_FACE = 0.2
 """Intersection over union from which a box is taken for that of the face followed so far."""
+MOST_LOOKS = 4
 MOST_BOXES = 5
 """Boxes of one search that are looked at: bounds the time of a frame."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.device.engine import look_twice
+from fkp_edge.device.engine import settle
 from fkp_edge.device.haar import HaarDetector, HaarSettings
 from fkp_edge.device.search import Detect
 from fkp_edge.device.timing import StageTimes
@@ -49,8 +49,8 @@ class StillFinder:
         times = StageTimes()
         seen = []
         for box in self._detect(grey):
-            sight = look_twice(self._model, grey, crop_from_box(box), times)
-            if sight.score >= self._settings.score:
+            sight = settle(self._model, grey, crop_from_box(box), times)
+            if sight and sight.score >= self._settings.score:
                 seen.append(sight)
         kept: list[Face] = []
         for sight in sorted(seen, key=lambda sight: -sight.score):

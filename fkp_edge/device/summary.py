@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from typing import Any, TextIO
@@ -80,12 +81,12 @@ class Summary:
         rows = [
             ("frames", f"{f['frames']} ({f['dropped']} dropped)"),
             ("states", shares),
-            ("faces", f"{f['faces']} followed, {f['searches']} whole-frame searches"),
+            ("faces", f"{f['faces']} followed; whole-frame searches: {f['searches']}"),
         ]
         if self.first_face_s is not None:
-            rows.append(("first keypoints", f"{self.first_face_s:.2f} s after the first frame was asked for"))
+            rows.append(("first keypoints", f"{self.first_face_s:.2f} s after the source was opened"))
         if self.jitter_px is not None:
-            rows.append(("jitter", f"{self.jitter_px:.2f} px RMS about the known motion"))
+            rows.append(("jitter", f"{self.jitter_px:.2f} px RMS: how far points wander about the known motion"))
         lines = [f"{name:<18}{value}" for name, value in rows]
         lines.append(f"{'stage':<18}{'count':>7}{'p50 ms':>9}{'p95 ms':>9}")
         for name, stage in f["stages_ms"].items():
@@ -167,6 +168,7 @@ class StatusLine:
 
     def _show(self, text: str) -> None:
         if self._live:
+            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be rewritten
             self._out.write("\r" + text.ljust(self._width))
             self._width = len(text)
         else:

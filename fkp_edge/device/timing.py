@@ -11,6 +11,8 @@ import numpy as np
 
 __all__ = ["StageTimes"]
 
+_ORDER = ("search", "crop", "infer", "decode", "engine", "capture to sent")
+"""The stages, in the order in which they are shown: parts first, then the whole frame, then its age when sent."""
 KEPT = 9000
 """Durations kept of each stage: five minutes at 30 frames a second."""
 
@@ -37,7 +39,7 @@ class StageTimes:
     def percentiles_ms(self) -> dict[str, tuple[int, float, float]]:
         """Of each stage: count, p50 and p95 in milliseconds, of the durations kept."""
         result = {}
-        for name, kept in list(self._kept.items()):
+        for name, kept in sorted(self._kept.items(), key=lambda item: _ORDER.index(item[0])):
             p50, p95 = np.percentile(np.array(kept) / 1e6, [50, 95])
             result[name] = (len(kept), float(p50), float(p95))
         return result

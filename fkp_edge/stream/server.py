@@ -71,7 +71,7 @@ class LineServer:
         """
         if not (insecure or address.is_loopback):
             raise StreamError(
-                f"{address} can be reached from other machines, and the stream has no token yet; "
+                f"{address} can be reached from other machines, and this version cannot ask them for a token; "
                 "bind 127.0.0.1, or let anybody on the network watch with --insecure"
             )
         self._listener = _listen(address)

@@ -8,11 +8,13 @@ import time
 from collections import deque
 from typing import TextIO
 
+from fkp_edge.errors import StreamError
 from fkp_edge.stream.client import Connection, connect
 from fkp_edge.stream.messages import Hello, ObservationMessage, decode_server, printable
 
 __all__ = ["watch"]
 
+RETRY_S = 0.2
 RATE_WINDOW_NS = 2_000_000_000
 PLAIN_INTERVAL_NS = 1_000_000_000
 MAX_AGE_MS = 60_000.0
@@ -20,7 +22,7 @@ MAX_AGE_MS = 60_000.0
 _log = logging.getLogger(__name__)
 
 
-def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None) -> int:
+def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None, wait_s: float = 0.0) -> int:
     """Shows the stream at `url` until the server closes it: the number of observations seen.
 
     Args:
@@ -29,12 +31,25 @@ def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None) -> 
             `out` is a terminal, else a line about once a second and at each change of state.
         out: where to.
         count: ends after that many observations.
+        wait_s: how long to try again while nothing listens there.
 
     Raises:
         StreamError: see `connect` and `Connection`.
     """
-    with connect(url) as connection:
+    with _connect(url, wait_s) as connection:
         return _copy(connection, out, count) if as_json else _show(connection, out, count)
+
+
+def _connect(url: str, wait_s: float) -> Connection:
+    """Connects, again and again for `wait_s` while nothing listens."""
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            return connect(url)
+        except StreamError as error:
+            if time.monotonic() >= end or not isinstance(error.__cause__, ConnectionRefusedError):
+                raise
+        time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
 
 
 def _copy(connection: Connection, out: TextIO, count: int | None) -> int:
@@ -87,7 +102,7 @@ class _Status:
 
     def text(self, observation: ObservationMessage, *, age_ms: float | None) -> str:
         """What `observation` says. `age_ms`: since it was sent, or `None` where the clocks are not the same."""
-        parts = [f"{observation.state:9}", *self._faces(observation), f"{self._frames_per_s(observation):.1f} frames/s"]
+        parts = [f"{observation.state:9}", *self._faces(observation), f"{self._frames_per_s(observation):.1f}/s"]
         parts.append(f"dropped {observation.dropped}")
         # A forwarded port looks like loopback, but another machine's monotonic clock makes no sense here.
         if age_ms is not None and 0 <= age_ms <= MAX_AGE_MS:
@@ -98,10 +113,10 @@ class _Status:
         faces = observation.faces
         parts = ["1 face " if len(faces) == 1 else f"{len(faces)} faces"]
         if faces:
-            parts.append(f"score {faces[0].score:.3f}")
+            parts.append(f"score {faces[0].score:.2f}")
             if self._point < min(len(self._names), len(faces[0].points)):
                 x, y = faces[0].points[self._point]
-                parts.append(f"{printable(self._names[self._point], limit=40)} ({x:.1f}, {y:.1f})")
+                parts.append(f"{printable(self._names[self._point], limit=40)} ({x:.0f}, {y:.0f})")
         return parts
 
     def _frames_per_s(self, observation: ObservationMessage) -> float:

@@ -16,7 +16,8 @@ try:
     import tqdm as _tqdm  # noqa: F401
 except ImportError as error:
     raise MissingPartError(
-        f"training and converting need more than the device part ({error}); pip install 'fkp-edge[train]'"
+        f"training and converting need more than the device part ({error}); pip install 'fkp-edge[train]', "
+        "or in a clone: pip install -e '.[train]'"
     ) from error
 
 __all__ = ["keras", "tf"]

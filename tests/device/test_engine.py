@@ -129,7 +129,7 @@ class WithoutScore:
     has_score = False
 
     def __init__(self, model: KeypointModel) -> None:
-        self.mean_shape = model.mean_shape
+        self.schema = model.schema
         self.invoke = model.invoke
         self._decode = model.decode
 

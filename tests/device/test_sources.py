@@ -168,7 +168,7 @@ def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
         ("v4l2:x", "source 'v4l2:x' has no device number; expected v4l2:0 for /dev/video0"),
         (
             "nowhere.mp4",
-            "source 'nowhere.mp4' does not exist; expected picamera, v4l2:N, demo, a video file or a folder",
+            "source 'nowhere.mp4' does not exist; expected auto, picamera, v4l2:N, demo, a video file or a folder",
         ),
     ],
 )

@@ -274,7 +274,9 @@ def test_a_port_in_use_names_the_remedy(server, hello):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_beyond_loopback_is_refused(host, hello):
-    with pytest.raises(StreamError, match=r"can be reached from other machines, .* no token yet; .* --insecure$"):
+    with pytest.raises(
+        StreamError, match=r"can be reached from other machines, .* cannot ask them for a token; .* --insecure$"
+    ):
         LineServer(TcpAddress(host, 0), lambda: hello)
 
 

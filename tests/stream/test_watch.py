@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import socket
+import threading
 import time
 
 import pytest
 
-from fkp_edge.stream import encode
+from fkp_edge.stream import LineServer, TcpAddress, encode
 from fkp_edge.stream.watch import _copy, _show, _Status, watch
 
 
@@ -33,7 +35,7 @@ def test_json_is_every_line_as_it_came(run, hello, line):
 def test_a_status_says_what_is_seen(run):
     introduction, status = run(io.StringIO()).splitlines()
     assert introduction.endswith(": model fkp15-int8 (abababab), 15 points, 640x480 from demo")
-    assert status == "tracking   1 face   score 0.987  nose_tip (123.5, 234.6)  0.0 frames/s  dropped 0"
+    assert status == "tracking   1 face   score 0.99  nose_tip (123, 235)  0.0/s  dropped 0"
 
 
 def test_a_status_has_the_age_where_the_clock_is_the_same(run):
@@ -95,16 +97,31 @@ def test_frames_per_second_count_new_frames_only(hello, observe):
     status = _Status(hello)
     for i in range(60):
         text = status.text(observe(i // 2, sent_ns=i * 50_000_000), age_ms=None)
-    assert "10.0 frames/s" in text
+    assert "10.0/s" in text
 
 
 def test_no_frames_for_two_seconds_is_zero(hello, observe):
     status = _Status(hello)
     for i in range(10):
         status.text(observe(i, sent_ns=i * 50_000_000), age_ms=None)
-    assert "0.0 frames/s" in status.text(observe(9, sent_ns=3_000_000_000, state="no_camera"), age_ms=None)
+    assert "0.0/s" in status.text(observe(9, sent_ns=3_000_000_000, state="no_camera"), age_ms=None)
 
 
 @pytest.mark.parametrize("age_ms", [None, -5.0, 1e9])
 def test_an_age_that_makes_no_sense_is_left_out(hello, observe, age_ms):
     assert "age" not in _Status(hello).text(observe(1), age_ms=age_ms)
+
+
+def test_waits_for_a_stream_that_starts_late(hello, line):
+    with socket.socket() as holder:  # a port that nobody listens on yet
+        holder.bind(("127.0.0.1", 0))
+        address = TcpAddress("127.0.0.1", holder.getsockname()[1])
+    out = io.StringIO()
+    watcher = threading.Thread(target=watch, args=(str(address),), kwargs={"as_json": True, "out": out, "wait_s": 20})
+    watcher.start()
+    with LineServer(address, lambda: hello) as server:
+        server.publish(line(1))
+        while not server.clients and watcher.is_alive():
+            watcher.join(0.01)
+    watcher.join(20)
+    assert out.getvalue() == (encode(hello) + line(1)).decode()

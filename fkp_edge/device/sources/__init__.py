@@ -57,7 +57,7 @@ def open_source(text: str, *, pace: bool = True) -> Source:
         return DemoSource(pace=pace)
     if text == "picamera":
         return PicameraSource()
-    if text.startswith("v4l2:"):
+    if text.split(":")[0] == "v4l2":
         if not re.fullmatch(r"v4l2:\d{1,3}", text):
             raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
         return V4L2Source(int(text.removeprefix("v4l2:")))
@@ -65,5 +65,7 @@ def open_source(text: str, *, pace: bool = True) -> Source:
     if path.is_dir():
         return FolderSource(path, pace=pace)
     if not path.exists():
-        raise InputError(f"source {text!r} does not exist; expected picamera, v4l2:N, demo, a video file or a folder")
+        raise InputError(
+            f"source {text!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file or a folder"
+        )
     return VideoSource(path, pace=pace)
