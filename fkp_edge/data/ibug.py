@@ -54,7 +54,10 @@ def read_pts(path: Path) -> Points:
         raise InputError(f"{path} has {values.size / 2:g} points; expected {IBUG68.size} in the iBUG order")
     if not (np.abs(values) < MAX_PIXEL).all():
         raise InputError(f"{path} has a point that is not finite or beyond {MAX_PIXEL:g}; expected pixels")
-    return (values.reshape(-1, 2) - 1).astype(np.float32)
+    points = (values.reshape(-1, 2) - 1).astype(np.float32)
+    if np.ptp(points, axis=0).max() < 1:
+        raise InputError(f"{path} has all its points in one place; expected a face")
+    return points
 
 
 def _is_number(cell: str) -> bool:

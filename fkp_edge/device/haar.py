@@ -14,6 +14,8 @@ from fkp_edge.geometry import Box
 
 __all__ = ["HaarDetector", "HaarSettings", "find_cascade"]
 
+WINDOW = 24
+"""The cascade's own window, pixels: nothing smaller can be found."""
 CASCADE = "haarcascade_frontalface_default.xml"
 DEBIAN_FOLDER = Path("/usr/share/opencv4/haarcascades")
 
@@ -27,7 +29,7 @@ class HaarSettings:
     min_neighbors: int = 3
     """Overlapping hits that make a face."""
     min_size: int = 40
-    """Smallest face, pixels of the given picture."""
+    """Smallest face, pixels of the given picture; 24 pixels of the reduced one at least."""
     longest_side: int = 480
     """The picture is reduced so that its longer side has at most this many pixels."""
 
@@ -72,10 +74,13 @@ class HaarDetector:
     def detect(self, grey: NDArray[np.uint8]) -> list[Box]:
         """Boxes (x, y, w, h) of faces in `grey` (H, W), in its pixels, the largest first."""
         s = self.settings
+        if min(grey.shape) < WINDOW:
+            return []
         shrink = min(1.0, s.longest_side / max(grey.shape))
         if shrink < 1.0:
-            grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        smallest = max(24, round(s.min_size * shrink))
+            size = tuple(max(WINDOW, round(side * shrink)) for side in grey.shape[::-1])
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        smallest = max(WINDOW, round(s.min_size * shrink))
         found = self._cascade.detectMultiScale(
             grey, scaleFactor=s.scale_factor, minNeighbors=s.min_neighbors, minSize=(smallest, smallest)
         )

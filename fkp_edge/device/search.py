@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.device.timing import StageTimes
+from fkp_edge.errors import FkpEdgeError
 from fkp_edge.geometry import Box
 from fkp_edge.observation import Frame
 
@@ -113,8 +114,10 @@ class ThreadedSearch:
             try:
                 boxes = self._detect(frame.grey)
             except Exception as error:  # handed to the frame path, which raises it
+                failure = FkpEdgeError(f"the face search failed: {error}; please report this")
+                failure.__cause__ = error
                 with self._wake:
-                    self._error, self._busy = error, False
+                    self._error, self._busy = failure, False
                 return
             self._times.add("search", time.perf_counter_ns() - start)
             with self._wake:

@@ -20,6 +20,8 @@ __all__ = ["StillFinder", "StillSettings"]
 
 PERMISSIVE = HaarSettings(scale_factor=1.05, min_neighbors=1, min_size=24, longest_side=1280)
 
+STRICT = HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=1280)
+
 
 @dataclass(frozen=True, slots=True)
 class StillSettings:
@@ -42,7 +44,9 @@ class StillFinder:
         """`detect` proposes the boxes; by default Haar as the settings say."""
         self._model = model
         self._settings = settings or StillSettings()
-        self._detect = detect or HaarDetector(self._settings.haar).detect
+        # without a score nothing throws the wrong boxes of a permissive search out
+        haar = self._settings.haar if model.has_score else STRICT
+        self._detect = detect or HaarDetector(haar).detect
 
     def find(self, grey: NDArray[np.uint8]) -> list[Face]:
         """The faces in `grey` (H, W), the best score first; ids count from 1."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
+import queue
+import threading
 import time
 from collections import Counter
 from typing import Any, TextIO
@@ -126,14 +129,23 @@ class _Jitter:
 
 
 class StatusLine:
-    """A sink that shows one live line on a terminal, and plain lines elsewhere."""
+    """A sink that shows one live line on a terminal, and plain lines elsewhere.
+
+    It writes from a thread of its own: a terminal that is paused (Ctrl-S) or a pipe that nobody reads must not stop
+    the stream.
+    """
 
     EVERY_S = 0.1
     PLAIN_EVERY_S = 2.0
+    CLOSE_S = 0.5
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._live = out.isatty()
+        self._rate: float | None = None
+        self._texts: queue.Queue[str | None] = queue.Queue(8)
+        self._thread = threading.Thread(target=self._write, name="status", daemon=True)
+        self._thread.start()
         self._shown = 0.0
         self._state: State | None = None
         self._frames = 0
@@ -153,9 +165,8 @@ class StatusLine:
             self._rate = self._frames / (now - self._since)
             self._frames, self._since = 0, now
         self._shown, self._state = now, observation.state
-        self._show(self._text(observation))
-
-    _rate: float | None = None
+        with contextlib.suppress(queue.Full):  # nobody reads: this one is not shown
+            self._texts.put_nowait(self._text(observation))
 
     def _text(self, observation: Observation) -> str:
         parts = [f"frame {observation.sequence:>6}", f"{observation.state:<9}"]
@@ -166,9 +177,18 @@ class StatusLine:
             parts.append(f"face {face.id} score {face.score:.2f} at {face.box[0]:.0f},{face.box[1]:.0f}")
         return "  ".join(parts)
 
+    def _write(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # whoever read it is gone, or the file is closed
+            while (text := self._texts.get()) is not None:
+                self._show(text)
+            if self._live and self._width:
+                self._out.write("\n")
+                self._out.flush()
+
     def _show(self, text: str) -> None:
         if self._live:
-            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be rewritten
+            columns = os.get_terminal_size(self._out.fileno()).columns
+            text = text[: columns - 1]  # a line that wraps cannot be rewritten
             self._out.write("\r" + text.ljust(self._width))
             self._width = len(text)
         else:
@@ -176,7 +196,7 @@ class StatusLine:
         self._out.flush()
 
     def end(self) -> None:
-        """Leaves the live line."""
-        if self._live and self._width:
-            self._out.write("\n")
-            self._out.flush()
+        """Leaves the live line; twice is fine."""
+        with contextlib.suppress(queue.Full):
+            self._texts.put(None, timeout=self.CLOSE_S)
+        self._thread.join(self.CLOSE_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,9 +22,11 @@ class StageTimes:
 
     def __init__(self) -> None:
         self._kept: dict[str, deque[int]] = {}
+        self._counts: Counter[str] = Counter()
 
     def add(self, stage: str, duration_ns: int) -> None:
         """Notes one duration of `stage`."""
+        self._counts[stage] += 1
         self._kept.setdefault(stage, deque(maxlen=KEPT)).append(duration_ns)
 
     @contextmanager
@@ -37,9 +39,11 @@ class StageTimes:
             self.add(name, time.perf_counter_ns() - start)
 
     def percentiles_ms(self) -> dict[str, tuple[int, float, float]]:
-        """Of each stage: count, p50 and p95 in milliseconds, of the durations kept."""
+        """Of each stage: how often it ran; p50 and p95 of the durations kept, in milliseconds."""
         result = {}
-        for name, kept in sorted(self._kept.items(), key=lambda item: _ORDER.index(item[0])):
+        for name, kept in sorted(
+            self._kept.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else 0
+        ):
             p50, p95 = np.percentile(np.array(kept) / 1e6, [50, 95])
-            result[name] = (len(kept), float(p50), float(p95))
+            result[name] = (self._counts[name], float(p50), float(p95))
         return result

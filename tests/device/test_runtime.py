@@ -65,30 +65,38 @@ def test_a_source_that_ends_at_once_is_an_error(model: KeypointModel) -> None:
 
 
 class Stalled(FakeCamera):
-    """Gives one frame, then nothing until it is closed."""
+    """Gives one frame, then blocks in `read` as a driver may; a close under that read would crash OpenCV."""
 
     def __init__(self) -> None:
         super().__init__(frames(1), live=True)
-        self._closing = threading.Event()
+        self.release = threading.Event()
+        self.reading = False
 
     def read(self) -> Frame | None:
-        return super().read() if self.reads == 0 else (self._closing.wait(10), None)[1]
+        if self.reads == 0:
+            return super().read()
+        self.reading = True
+        self.release.wait(30)
+        self.reading = False
+        return None
 
     def close(self) -> None:
+        assert not self.reading
         super().close()
-        self._closing.set()
 
 
-def test_a_stalled_camera_gives_heartbeats_and_stop_ends_it(model: KeypointModel) -> None:
+def test_a_stalled_camera_gives_heartbeats_and_stop_ends_the_run_without_it(model: KeypointModel) -> None:
     beats: list[Observation] = []
+    camera = Stalled()
 
     def sink(frame: Frame | None, observation: Observation) -> None:
         if frame is None:
             beats.append(observation)
             runtime.stop()
 
-    runtime = Runtime(Stalled(), Engine(model, FakeSearch()), [sink])
+    runtime = Runtime(camera, Engine(model, FakeSearch()), [sink])
     runtime.run()
+    camera.release.set()
     assert [(o.state, o.sequence, o.faces) for o in beats] == [(State.NO_CAMERA, 0, ())]
 
 

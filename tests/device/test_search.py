@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.device.search import InlineSearch, ThreadedSearch
+from fkp_edge.errors import FkpEdgeError
 from fkp_edge.observation import Frame
 
 BOX = (1.0, 2.0, 30.0, 30.0)
@@ -58,7 +59,7 @@ def test_an_error_in_the_thread_reaches_the_frame_path() -> None:
         raise ValueError("cascade gone")
 
     search = ThreadedSearch(broken)
-    with pytest.raises(ValueError, match="cascade gone"):
+    with pytest.raises(FkpEdgeError, match="the face search failed: cascade gone"):
         wait_for(search, frame())
     search.close()
 

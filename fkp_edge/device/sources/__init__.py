@@ -61,6 +61,10 @@ def open_source(text: str, *, pace: bool = True) -> Source:
         if not re.fullmatch(r"v4l2:\d{1,3}", text):
             raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
         return V4L2Source(int(text.removeprefix("v4l2:")))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # OpenCV crashes on such a name
+        raise InputError(f"source {text!r} is not UTF-8; rename the file") from None
     path = Path(text)
     if path.is_dir():
         return FolderSource(path, pace=pace)

@@ -21,15 +21,31 @@ def _picamera2() -> Any:
         from picamera2 import Picamera2
     except ImportError as error:
         raise MissingPartError(f"no picamera2 ({error}); it reads the Pi camera: {INSTALL}") from error
+    except Exception as error:  # its compiled parts, built for another NumPy, raise ValueError and worse
+        raise MissingPartError(
+            f"picamera2 cannot be loaded ({error}); where it was built for NumPy 1: .venv/bin/pip install 'numpy<2'"
+        ) from error
     return Picamera2
 
 
+def _sensors(camera_class: Any) -> list[int]:
+    """Numbers of the cameras on ribbon cables; libcamera lists USB cameras too, which V4L2 serves better."""
+    return [info["Num"] for info in camera_class.global_camera_info() if "/usb" not in str(info.get("Id", ""))]
+
+
 def picamera_available() -> bool:
-    """True where picamera2 can be imported and libcamera sees a camera."""
+    """True where picamera2 is installed and libcamera sees a Pi camera.
+
+    Raises:
+        MissingPartError: picamera2 is installed, but cannot be loaded.
+    """
     try:
-        return bool(_picamera2().global_camera_info())
-    except MissingPartError:
-        return False
+        camera_class = _picamera2()
+    except MissingPartError as error:
+        if isinstance(error.__cause__, ImportError):
+            return False
+        raise
+    return bool(_sensors(camera_class))
 
 
 class PicameraSource:
@@ -86,6 +102,8 @@ class PicameraSource:
                 f"the Pi camera gave no frame for {TIMEOUT_S:g} s after {self._count}; check its ribbon cable, and "
                 "that rpicam-hello shows a picture"
             ) from error
+        except (RuntimeError, OSError) as error:
+            raise SourceError(f"the Pi camera failed after {self._count} frames: {error}; start again") from error
         try:
             width, height = self._size
             planes = request.make_array("main")
@@ -109,9 +127,10 @@ HOLDERS = "fuser -v /dev/media* /dev/video*"
 
 def _open_camera() -> Any:
     camera_class = _picamera2()
-    if not camera_class.global_camera_info():
-        raise SourceError("libcamera sees no camera; check the ribbon cable, then rpicam-hello --list-cameras")
+    sensors = _sensors(camera_class)
+    if not sensors:
+        raise SourceError("libcamera sees no Pi camera; check the ribbon cable, then rpicam-hello --list-cameras")
     try:
-        return camera_class()
+        return camera_class(sensors[0])
     except (RuntimeError, OSError, IndexError) as error:
         raise SourceError(f"the Pi camera cannot be opened: {error}; another program may hold it: {HOLDERS}") from error

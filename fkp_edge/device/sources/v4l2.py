@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -25,11 +26,14 @@ PI_OTHER_DRIVERS = {"bcm2835-codec", "bcm2835-isp", "rpivid", "pispbe", "rpi-hev
 
 
 def _driver(node: Path) -> str | None:
-    """The driver of a video node that captures; None for what does not, or cannot be asked."""
+    """The driver of a video node that captures; None for what does not.
+
+    A node that may not be opened or is busy is taken for a camera: the error of opening it is the one to show.
+    """
     try:
         handle = os.open(node, os.O_RDWR | os.O_NONBLOCK)
-    except OSError:
-        return None
+    except OSError as error:
+        return "unknown" if error.errno in (errno.EACCES, errno.EPERM, errno.EBUSY) else None
     try:
         answer = fcntl.ioctl(handle, QUERYCAP, bytes(104))
     except OSError:
