@@ -13,24 +13,28 @@ from fkp_edge.errors import FkpEdgeError
 
 __all__ = ["build_parser", "main"]
 
+MOST_THREADS = 64
 DEFAULT_STREAM = "tcp://127.0.0.1:8765"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 done, 1 a check failed, 2 bad input or a missing part."""
     args = build_parser().parse_args(argv)
+    # OpenCV and FFmpeg speak up on stderr beside our one line; read when cv2 is first imported
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     from fkp_edge import commands
 
     try:
         return int(getattr(commands, args.command)(args))
-    except FkpEdgeError as error:
-        if os.environ.get("FKP_EDGE_DEBUG"):
-            raise
-        print(f"fkp-edge: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # what reads our output went away: `fkp-edge watch --json | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (FkpEdgeError, OSError) as error:  # OSError: a full disk, a folder that may not be read
+        if os.environ.get("FKP_EDGE_DEBUG"):
+            raise
+        commands.print_error(error)
+        return 2
     except KeyboardInterrupt:
         return 130
 
@@ -53,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--insecure", action="store_true", help="allow a --stream address that others can reach")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
-    run.add_argument("--threads", type=_positive, default=1, help="CPU threads of the network (default: 1)")
+    run.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     _add_model(run)
@@ -70,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
     predict.add_argument("--json", action="store_true", help="print one JSON line a picture")
     predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture with its points there")
-    predict.add_argument("--threads", type=_positive, default=1, help="CPU threads of the network (default: 1)")
+    predict.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
     _add_model(predict)
 
     evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
@@ -121,6 +125,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _threads(text: str) -> int:
+    value = _positive(text)
+    if value > MOST_THREADS:  # the runtime crashes on thousands
+        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_THREADS}")
+    return value
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -129,7 +140,3 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 to 86400")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
     from fkp_edge.interpreter import KeypointModel
     from fkp_edge.observation import Frame, Observation
 
-__all__ = ["convert", "eval", "predict", "run", "train", "watch"]
+__all__ = ["convert", "eval", "predict", "print_error", "run", "train", "watch"]
 
 DEMO_SHEET = Path("fkp-demo.png")
+
+
+def print_error(error: Exception) -> None:
+    """One line on stderr, whatever the text holds."""
+    print(f"fkp-edge: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def run(args: Namespace) -> int:
@@ -51,9 +57,8 @@ def run(args: Namespace) -> int:
     model, times = _open_model(args), StageTimes()
     with ExitStack() as closing:
         publisher = closing.enter_context(_Publisher(args.stream, model, name, insecure=args.insecure))
-        source = open_source(name, pace=not args.fast)
-        closing.callback(source.close)
         detector = HaarDetector()
+        source = open_source(name, pace=not args.fast)
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
         closing.callback(search.close)
         summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
@@ -120,10 +125,14 @@ def _stopping_on_signals(runtime: Runtime) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the run cleanly, once; a second one ends it at once."""
     kinds = (signal.SIGINT, signal.SIGTERM)
 
+    asked = False
+
     def stop(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
         runtime.stop()
-        for kind in kinds:
-            signal.signal(kind, signal.SIG_DFL)
 
     before = {kind: signal.signal(kind, stop) for kind in kinds}
     try:
@@ -156,14 +165,14 @@ def predict(args: Namespace) -> int:
     model = _open_model(args)
     finder = StillFinder(model)
     if args.draw:
-        _check_names(paths)
+        _check_drawing(paths, args.draw)
         _make_folder(args.draw)
     unreadable = 0
     for path in paths:
         try:
             picture = read_picture(path, color=True)
         except InputError as error:  # the other pictures are still wanted
-            print(f"fkp-edge: error: {error}", file=sys.stderr)
+            print_error(error)
             unreadable += 1
             continue
         faces = finder.find(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]
@@ -183,7 +192,7 @@ def predict(args: Namespace) -> int:
         if args.draw:
             for face in faces:
                 draw_face(picture, face.points, model.schema, box=face.box)
-            write_whole(args.draw / f"{path.stem}-points.png", cv2.imencode(".png", picture)[1].tobytes())
+            write_whole({args.draw / f"{path.stem}-points.png": cv2.imencode(".png", picture)[1].tobytes()})
     if args.draw and unreadable < len(paths):
         print(f"drawn: {args.draw / '*-points.png'}", file=sys.stderr)
     return 2 if unreadable else 0
@@ -199,6 +208,7 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
 
     # Haar as the figures of others are given: (1.1, 3) on the whole picture, down to the cascade's own window
     detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096))
+    scenes = data.read_scenes(args.data / "scenes") if args.scenes else []
     results: list[dict[str, Any]] = []
     for path in args.models:
         model = open_model(path, card_required=not args.no_card)
@@ -211,7 +221,7 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
             finder = StillFinder(model)
             entry["scenes"] = evaluate_scenes(
                 model,
-                data.read_scenes(args.data / "scenes"),
+                scenes,
                 propose=detector.detect,
                 find=lambda grey, finder=finder: [face.points for face in finder.find(grey)],  # type: ignore[misc]
             )
@@ -296,7 +306,28 @@ def _open_model(args: Namespace) -> KeypointModel:
     from fkp_edge.interpreter import open_model
     from fkp_edge.models import shipped_model
 
-    return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+    with _quiet_runtime():
+        return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+
+
+@contextmanager
+def _quiet_runtime() -> Iterator[None]:
+    """Keeps TFLite's own remarks ("Created ... XNNPACK delegate") off the terminal; FKP_EDGE_DEBUG=1 shows them.
+
+    The runtime writes to the descriptor itself, past Python. Only the command line does this: no thread runs yet.
+    """
+    if os.environ.get("FKP_EDGE_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_sheet(path: Path) -> None:
@@ -304,10 +335,12 @@ def _check_sheet(path: Path) -> None:
         raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
 
 
-def _check_names(paths: list[Path]) -> None:
-    """Two pictures of one name would overwrite each other's drawing."""
+def _check_drawing(paths: list[Path], folder: Path) -> None:
+    """Drawings must not overwrite each other, nor be taken for input the next time."""
     seen: dict[str, Path] = {}
     for path in paths:
+        if path.resolve().parent == folder.resolve():
+            raise InputError(f"--draw {folder} holds {path.name} itself; name a folder of its own")
         if (other := seen.setdefault(path.stem, path)) != path:
             raise InputError(f"{other} and {path} have one name, so --draw would keep one only; draw them separately")
 

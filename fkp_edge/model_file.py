@@ -5,6 +5,7 @@ Every TFLite runtime ignores the tail; Python's `zipfile` (and `unzip`) read it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -24,7 +25,16 @@ from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.geometry import Box
 from fkp_edge.keypoints import Points
 
-__all__ = ["Card", "GoldenCase", "ModelFile", "Operator", "read_model_file", "write_model_file", "write_whole"]
+__all__ = [
+    "Card",
+    "GoldenCase",
+    "ModelFile",
+    "Operator",
+    "encode_model_file",
+    "read_model_file",
+    "write_model_file",
+    "write_whole",
+]
 
 FORMAT = 1
 MAX_FILE_BYTES = 256 * 2**20
@@ -195,13 +205,18 @@ def write_model_file(
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path} already exists; name another --out or add --overwrite")
+    write_whole({path: encode_model_file(flatbuffer, card, golden)})
+
+
+def encode_model_file(flatbuffer: bytes, card: Card, golden: tuple[GoldenCase, ...]) -> bytes:
+    """The bytes of a model file: flatbuffer, then a zip of card and golden cases."""
     arrays: dict[str, NDArray[Any]] = {"count": np.array(len(golden))}
     for i, case in enumerate(golden):
         arrays |= {f"frame{i}": case.frame, f"box{i}": np.array(case.box), f"crop{i}": case.crop}
         arrays |= {f"keypoints{i}": case.raw_keypoints, f"score{i}": case.raw_score, f"points{i}": case.points}
     cases = _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()})
     text = msgspec.json.format(msgspec.json.encode(card), indent=1)
-    write_whole(path, flatbuffer + _zip({CARD: text, GOLDEN: cases}))
+    return flatbuffer + _zip({CARD: text, GOLDEN: cases})
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -219,25 +234,31 @@ def _zip(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes `content` to a file beside `path` and moves it there: nobody ever reads half a file.
+def write_whole(files: Mapping[Path, bytes]) -> None:
+    """Writes every file beside its place, then moves all there: nobody ever reads half a file, or one without the rest.
 
     Raises:
-        InputError: the folder is missing or cannot be written, or the disk is full.
+        InputError: a folder is missing or cannot be written, or the disk is full; no file was changed then.
     """
+    written: dict[Path, Path] = {}
+    path = Path()
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
+        for path, content in files.items():
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            written[path] = Path(name)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            written[path].chmod(0o644)
+        for path, partial in written.items():
+            partial.replace(path)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror or error}; name a folder that is there and has room"
         ) from error
+    finally:
+        for partial in written.values():
+            partial.unlink(missing_ok=True)

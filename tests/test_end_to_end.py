@@ -179,3 +179,59 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
         [*COMMAND, "predict", "nowhere"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=30
     )
     assert "Traceback" in result.stderr
+
+
+ONE_LINE = [
+    (["predict", "nowhere.jpg"], "nowhere.jpg does not exist; expected a picture"),
+    (["run", "--source", "junk.mp4"], "junk.mp4 cannot be read as a video; expected a complete MP4"),
+    (["run", "--source", "v4l2:98"], "/dev/video98 does not exist; plug the camera in"),
+    (["run", "--source", "demo", "--stream", "tcp://127.0.0.1:1"], "127.0.0.1"),
+    (["run", "--source", "demo", "--model", "junk.mp4"], "junk.mp4 is not a TFLite model"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"), ONE_LINE, ids=lambda value: " ".join(value) if type(value) is list else ""
+)
+def test_an_error_is_one_line_even_to_the_descriptor(tmp_path: Path, arguments: list[str], text: str) -> None:
+    """OpenCV, FFmpeg and TFLite write to descriptor 2 past Python: only a process of its own shows it."""
+    (tmp_path / "junk.mp4").write_text("no video and no model " * 100)
+    if arguments[-1].endswith(":1"):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            arguments = [*arguments[:-1], f"tcp://127.0.0.1:{taken.getsockname()[1]}"]
+            result = fkp(*arguments, cwd=tmp_path)
+    else:
+        result = fkp(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert text in result.stderr
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "collins.png"), portrait())
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "predict", "collins.png"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "fkp-edge: error: [Errno 28] No space left on device" in result.stderr
+
+
+def test_two_signals_at_once_still_end_without_a_traceback(tmp_path: Path) -> None:
+    with running(tmp_path, "--source", "demo") as (process, _):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in err
+
+
+def test_a_terminal_that_nobody_reads_does_not_stop_the_stream(tmp_path: Path) -> None:
+    command = [*COMMAND, "run", "--source", "demo", "--stream", "tcp://127.0.0.1:0"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    url = next(m[1] for line in process.stderr if (m := re.search(r"streaming on (tcp://\S+);", line)))
+    process.stderr.close()  # from now on every write fails
+    with connect(url) as stream:
+        seen = [m for m, _ in zip(stream, range(60), strict=False)]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+    assert len(seen) == 60

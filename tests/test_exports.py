@@ -11,7 +11,8 @@ import fkp_edge
 EXPORTS = {
     "fkp_edge": "__version__",
     "fkp_edge.cli": "build_parser main",
-    "fkp_edge.data": "FaceSet Scene find_pictures load read_ibug_folder read_kaggle read_picture read_pts read_scenes",
+    "fkp_edge.data": "FaceSet Scene find_pictures load load_one read_ibug_folder read_kaggle read_picture read_pts "
+    "read_scenes",
     "fkp_edge.device": "Engine EngineSettings FakeCamera HaarDetector HaarSettings InlineSearch Runtime StillFinder "
     "ThreadedSearch open_source",
     "fkp_edge.draw": "draw_face draw_points sheet",
@@ -22,7 +23,18 @@ EXPORTS = {
     "fkp_edge.interpreter": "KeypointModel list_operators open_model",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
-    "fkp_edge.model_file": "Card GoldenCase ModelFile Operator read_model_file write_model_file write_whole",
+    "fkp_edge.model_file": " ".join(
+        (
+            "Card",
+            "GoldenCase",
+            "ModelFile",
+            "Operator",
+            "encode_model_file",
+            "read_model_file",
+            "write_model_file",
+            "write_whole",
+        )
+    ),
     "fkp_edge.models": "shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.settings": "Settings parse_settings read_toml",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from fkp_edge.settings import Settings
 
 __all__ = ["Calibration", "ConvertRecipe"]
@@ -12,7 +16,7 @@ class Calibration(Settings, frozen=True, kw_only=True):
 
     folders: tuple[str, ...] = ("train/lfpw", "train/helen", "train/ytf")
     """Faces below --data that the crops are drawn from, equally from each."""
-    count: int = 600
+    count: Annotated[int, msgspec.Meta(ge=1)] = 600
     """Crops in all."""
     degraded_share: float = 0.5
     """Share of crops with the light, blur and noise of training; the rest as photographed."""

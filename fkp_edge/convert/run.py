@@ -21,8 +21,8 @@ from fkp_edge.errors import InputError
 from fkp_edge.evaluate import evaluate
 from fkp_edge.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_from_labels, extract
 from fkp_edge.interpreter import KeypointModel, list_operators
-from fkp_edge.keypoints import FKP15, Schema, schema_named
-from fkp_edge.model_file import Card, GoldenCase, ModelFile, write_model_file
+from fkp_edge.keypoints import FKP15, schema_named
+from fkp_edge.model_file import Card, GoldenCase, ModelFile, encode_model_file, write_whole
 from fkp_edge.train.backend import keras
 
 __all__ = ["ConvertResult", "check_free", "convert"]
@@ -46,8 +46,7 @@ class ConvertResult:
             InputError: a file exists and `overwrite` is not given, or the folder cannot be written.
         """
         paths = check_free(out, overwrite=overwrite)
-        for precision, path in paths.items():
-            write_model_file(path, *self.files[precision], overwrite=overwrite)
+        write_whole({path: encode_model_file(*self.files[precision]) for precision, path in paths.items()})
         return paths
 
 
@@ -79,8 +78,8 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
     """
     model, described = _load(model_path)
     schema = schema_named(described["schema"])
-    calibration = [_one_set(data_dir / folder, schema) for folder in recipe.calibration.folders]
-    validation = [_one_set(data_dir / folder, schema) for folder in recipe.val]
+    calibration = [data.load_one(data_dir / folder, schema) for folder in recipe.calibration.folders]
+    validation = [data.load_one(data_dir / folder, schema) for folder in recipe.val]
     crops = calibration_crops(calibration, recipe.calibration)
     flatbuffers = {"float32": to_float32(model), "int8": to_int8(model, crops)}
     cards = {
@@ -122,13 +121,6 @@ def _load(path: Path) -> tuple[keras.Model, dict[str, Any]]:
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
     return model, described
-
-
-def _one_set(path: Path, schema: Schema) -> FaceSet:
-    sets = data.load(path, schema)
-    if len(sets) != 1:
-        raise InputError(f"{path} holds {len(sets)} face sets; expected a folder with .pts files or one CSV")
-    return sets[0]
 
 
 def _card(flatbuffer: bytes, precision: str, described: dict[str, Any], recipe: ConvertRecipe) -> Card:

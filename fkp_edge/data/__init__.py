@@ -16,6 +16,7 @@ __all__ = [
     "Scene",
     "find_pictures",
     "load",
+    "load_one",
     "read_ibug_folder",
     "read_kaggle",
     "read_picture",
@@ -41,3 +42,11 @@ def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
     if not sets:
         raise InputError(f"no labelled faces in {path}; expected NAME.pts beside NAME.jpg, there or one folder below")
     return sets
+
+
+def load_one(path: Path, schema: Schema) -> FaceSet:
+    """The one face set at `path`; see `load` for the rest."""
+    sets = load(path, schema)
+    if len(sets) != 1:
+        raise InputError(f"{path} holds {len(sets)} face sets; expected a folder with .pts files or one CSV")
+    return sets[0]

@@ -55,4 +55,4 @@ class ContactSheet:
         if not self._tiles:
             raise InputError(f"no frame to draw, so no {path}; expected at least one")
         coded = cv2.imencode(".png", sheet(self._tiles, columns=COLUMNS))[1]
-        write_whole(path, coded.tobytes())
+        write_whole({path: coded.tobytes()})

@@ -76,13 +76,15 @@ class HaarDetector:
         s = self.settings
         if min(grey.shape) < WINDOW:
             return []
-        shrink = min(1.0, s.longest_side / max(grey.shape))
+        height, width = grey.shape
+        shrink = min(1.0, s.longest_side / max(height, width))
         if shrink < 1.0:
-            size = tuple(max(WINDOW, round(side * shrink)) for side in grey.shape[::-1])
+            size = (max(WINDOW, round(width * shrink)), max(WINDOW, round(height * shrink)))
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         smallest = max(WINDOW, round(s.min_size * shrink))
         found = self._cascade.detectMultiScale(
             grey, scaleFactor=s.scale_factor, minNeighbors=s.min_neighbors, minSize=(smallest, smallest)
         )
-        boxes = [(x / shrink, y / shrink, w / shrink, h / shrink) for x, y, w, h in found]
+        right, down = width / grey.shape[1], height / grey.shape[0]
+        boxes = [(x * right, y * down, w * right, h * down) for x, y, w, h in found]
         return sorted(boxes, key=lambda box: -box[2])

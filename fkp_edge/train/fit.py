@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fkp_edge.data import FaceSet
+from fkp_edge.errors import InputError
 from fkp_edge.geometry import extract
 from fkp_edge.keypoints import Points, Schema
 from fkp_edge.metrics import face_nme
@@ -115,7 +116,7 @@ class Fitter:
             sums += [float(v) for v in values.values()]
             bar.update()
         if not np.isfinite(sums).all():
-            raise FloatingPointError(f"loss is not finite in epoch {epoch + 1}; lower fit.learning_rate in the recipe")
+            raise InputError(f"the loss is not finite in epoch {epoch + 1}; lower fit.learning_rate in the recipe")
         record: dict[str, Any] = dict(
             zip(("loss", "points_loss", "score_loss"), (sums / self.batches.steps).tolist(), strict=True)
         )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fkp_edge.data import FaceSet, Scene, read_picture
+from fkp_edge.errors import InputError
 from fkp_edge.evaluate import Propose
 from fkp_edge.geometry import (
     Box,
@@ -25,6 +26,7 @@ from fkp_edge.geometry import (
     jittered,
 )
 from fkp_edge.keypoints import IBUG68
+from fkp_edge.model_file import write_whole
 
 __all__ = ["Negatives", "mine_negatives"]
 
@@ -85,14 +87,18 @@ def mine_negatives(scenes: list[Scene], propose: Propose, cache: Path) -> Negati
     pictures = [read_picture(scene.path) for scene in scenes]
     faces = [_face_boxes(scene) for scene in scenes]
     if cache.exists():
-        found = [(int(i), tuple(box)) for i, box in json.loads(cache.read_text())]
+        try:
+            found = msgspec.json.decode(cache.read_bytes(), type=list[tuple[int, Box]])
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{cache} is damaged ({error}); delete it, and it is made again") from error
     else:
         found = []
         for index, picture in enumerate(tqdm(pictures, desc="wrong Haar proposals", unit="picture")):
             for box in propose(picture):
                 if all(iou(box, face) < NEAR for face in faces[index]):
-                    found.append((index, tuple(float(v) for v in box)))
-        cache.write_text(json.dumps(found))
+                    x, y, w, h = (float(v) for v in box)
+                    found.append((index, (x, y, w, h)))
+        write_whole({cache: msgspec.json.encode(found)})
     return Negatives(pictures, faces, found)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from fkp_edge.settings import Settings
 
 __all__ = ["Augment", "Data", "Fit", "Loss", "Network", "Recipe"]
+
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+"""At least one."""
 
 
 class Network(Settings, frozen=True, kw_only=True):
@@ -98,10 +104,10 @@ class Loss(Settings, frozen=True, kw_only=True):
 class Fit(Settings, frozen=True, kw_only=True):
     """The schedule."""
 
-    epochs: int
-    batch: int = 64
+    epochs: Count
+    batch: Count = 64
     """Faces a step."""
-    negatives: int = 16
+    negatives: Annotated[int, msgspec.Meta(ge=0)] = 16
     """Crops without a well-framed face added to each step."""
     learning_rate: float = 2e-3
     """Peak of the cosine schedule."""

@@ -55,11 +55,13 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     schema = schema_named(recipe.schema)
     if not resume and (out / "history.jsonl").exists():
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
-    sets = [(_load(data_dir / folder, schema, keep=True), times) for folder, times in recipe.data.train.items()]
-    validation = [_load(data_dir / folder, schema) for folder in recipe.data.val]
+    sets = [
+        (_in_memory(data.load_one(data_dir / folder, schema)), times) for folder, times in recipe.data.train.items()
+    ]
+    validation = [data.load_one(data_dir / folder, schema) for folder in recipe.data.val]
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
     val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
-    out.mkdir(parents=True, exist_ok=True)
+    _prepare_folder(out, recipe)
     negatives = mine_negatives(scenes, propose, out / "false_boxes.json")
 
     fitter = Fitter(
@@ -80,12 +82,22 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     return TrainResult(out / "model.keras", figures)
 
 
-def _load(path: Path, schema: Schema, *, keep: bool = False) -> FaceSet:
-    """The one face set at `path`; `keep` holds its pictures in memory, as training reads each hundreds of times."""
-    sets = data.load(path, schema)
-    if len(sets) != 1:
-        raise InputError(f"{path} holds {len(sets)} face sets; expected a folder with .pts files or one CSV")
-    return replace(sets[0], images=list(sets[0].images)) if keep else sets[0]
+def _in_memory(faces: FaceSet) -> FaceSet:
+    """The same faces with their pictures read: training reads each hundreds of times."""
+    return replace(faces, images=list(faces.images))
+
+
+def _prepare_folder(out: Path, recipe: Recipe) -> None:
+    """Makes `out` and notes the recipe there; what is resumed must be the same network."""
+    noted = out / "recipe.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        before = msgspec.json.decode(noted.read_bytes(), type=Recipe) if noted.exists() else recipe
+        noted.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=1))
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(f"cannot use {out} for a run: {error}; name another --out") from error
+    if (before.network, before.schema) != (recipe.network, recipe.schema):
+        raise InputError(f"{out} holds a run of another network or schema; name another --out")
 
 
 def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, Any]:

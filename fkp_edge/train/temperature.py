@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data import Scene, read_picture
+from fkp_edge.errors import InputError
 from fkp_edge.evaluate import Propose, judge_boxes
 from fkp_edge.geometry import box_around, crop_from_box, crop_from_labels, extract
 from fkp_edge.keypoints import IBUG68
@@ -38,6 +39,8 @@ def apply_temperature(model: keras.Model, scenes: Sequence[Scene], propose: Prop
         for box, is_face in judge_boxes(propose(picture), faces, scene.ignore):
             crops.append(extract(picture, crop_from_box(box)))
             truth.append(is_face)
+    if not crops:
+        raise InputError("the detector proposes no box in the recipe's data.val_scenes; expected photographs of faces")
     layer = model.get_layer("score_logit")
     logits = keras.Model(model.input, layer.output).predict(
         np.stack(crops).astype(np.float32)[..., None], batch_size=128, verbose=0

@@ -147,3 +147,19 @@ def test_without_a_score_haar_verifies_once_a_second(
     states = [engine.process(replace(demo_frames[0], captured_ns=i * FRAME_NS, sequence=i)).state for i in range(17)]
     assert states[:15] == [State.TRACKING] * 15
     assert states[16] is state
+
+
+def test_a_network_that_gives_nan_sees_nothing(model: KeypointModel, demo_frames: list[Frame]) -> None:
+    broken = WithoutScore(model)
+    broken.has_score = True
+    broken.decode = lambda keypoints, score: (np.full((15, 2), np.nan, np.float32), 0.99)
+    engine = Engine(broken, FakeSearch([[box_of(demo_frames[0], model)]]))
+    assert engine.process(demo_frames[0]).state is State.SEARCHING
+
+
+def test_half_a_face_is_no_new_face(model: KeypointModel, demo_frames: list[Frame]) -> None:
+    x, y, w, h = box_of(demo_frames[0], model)
+    engine = Engine(model, FakeSearch([[(x - 0.4 * w, y, w, h)]]))
+    observation = engine.process(demo_frames[0])
+    on_it = observation.faces and np.abs(observation.faces[0].points - demo_frames[0].truth).max() < 0.1 * w
+    assert observation.state is State.SEARCHING or on_it

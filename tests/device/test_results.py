@@ -115,3 +115,8 @@ def test_stills_find_two_portraits_side_by_side(model: KeypointModel) -> None:
 def test_stills_find_nothing_in_noise(model: KeypointModel) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (240, 320), np.uint8)
     assert StillFinder(model).find(noise) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (4000, 1), (1, 1), (24, 3000), (2000, 30)])
+def test_haar_takes_pictures_of_any_shape(detector: HaarDetector, shape: tuple[int, int]) -> None:
+    assert detector.detect(np.zeros(shape, np.uint8)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -181,3 +182,18 @@ def test_open_source_refuses(text: str, message: str) -> None:
 def test_open_source_tells_files_folders_and_demo_apart(video: Path, folder: Path) -> None:
     kinds = [type(open_source(str(text), pace=False)) for text in (video, folder, "demo")]
     assert kinds == [VideoSource, FolderSource, DemoSource]
+
+
+def test_a_camera_that_may_not_be_opened_is_still_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "video0").write_text("")
+
+    def forbidden(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("fkp_edge.device.sources.v4l2.os.open", forbidden)  # root may open anything
+    assert list_cameras(tmp_path) == [0]
+
+
+def test_a_source_name_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(InputError, match="is not UTF-8; rename the file"):
+        open_source("v\udcff.mp4")

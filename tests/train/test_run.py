@@ -108,3 +108,29 @@ def test_a_network_of_68_points_trains_converts_and_runs(
     assert main([*arguments, "--sheet", str(tmp_path / "sheet.png")]) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 376
     assert open_model(Path(out)).schema.size == 68
+
+
+def test_another_network_is_not_resumed_into_a_run(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny, 2)
+    recipe = tiny / "tiny4.toml"
+    recipe.write_text(recipe.read_text().replace("stem = 8", "stem = 16"))
+    assert train(tiny, 4, "--resume") == 2
+    assert "holds a run of another network or schema; name another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["epochs = 0", "batch = 0"])
+def test_counts_of_nothing_are_refused(tiny: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    recipe = tiny / "tiny2.toml"
+    key = line.split()[0]
+    recipe.write_text("\n".join(line if row.startswith(key) else row for row in recipe.read_text().splitlines()))
+    assert train(tiny, 2) == 2
+    assert "Expected `int` >= 1" in capsys.readouterr().err
+
+
+def test_a_conversion_that_cannot_write_one_file_writes_none(tiny: Path) -> None:
+    train(tiny, 2)
+    (tiny / "int8.toml").write_text(CONVERT)
+    (tiny / "k-float32.tflite").mkdir()
+    arguments = ["convert", str(tiny / "run/model.keras"), str(tiny / "int8.toml"), "--data", str(tiny)]
+    assert main([*arguments, "--out", str(tiny / "k-int8.tflite"), "--overwrite"]) == 2
+    assert not (tiny / "k-int8.tflite").exists()
