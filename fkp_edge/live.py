@@ -1,0 +1,129 @@
+"""`fkp-edge run`: joins a source, the engine and the stream, which do not know each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from fkp_edge.device.contact_sheet import ContactSheet
+from fkp_edge.device.engine import Engine
+from fkp_edge.device.haar import HaarDetector
+from fkp_edge.device.runtime import Runtime, Sink
+from fkp_edge.device.search import InlineSearch, ThreadedSearch
+from fkp_edge.device.sources import open_source, resolve_auto
+from fkp_edge.device.summary import StatusLine, Summary
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.errors import InputError
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.observation import Frame, Observation
+from fkp_edge.stream import Hello, LineServer, encode, from_observation, parse_address
+
+__all__ = ["run_live"]
+
+DEMO_SHEET = Path("fkp-demo.png")
+
+
+def run_live(args: Namespace, model: KeypointModel) -> int:
+    """Runs until the source ends or a signal comes; the exit code. `args` are those of `fkp-edge run`."""
+    parse_address(args.stream)  # before anything is opened or said
+    if args.sheet:
+        _check_sheet(args.sheet)
+    name = args.source
+    if name == "auto":
+        name = resolve_auto()
+        why = "no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}"
+        print(why, file=sys.stderr, flush=True)
+    times = StageTimes()
+    with ExitStack() as closing:
+        publisher = closing.enter_context(_Publisher(args.stream, model, name, insecure=args.insecure))
+        detector = HaarDetector()
+        source = open_source(name, pace=not args.fast)
+        search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
+        closing.callback(search.close)
+        summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
+        closing.callback(status.end)
+        sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
+        sinks: list[Sink] = [publisher, summary, status]
+        sheet = ContactSheet(model.schema, every=24) if sheet_path else None
+        if sheet:
+            sinks.append(sheet)
+        runtime = Runtime(source, Engine(model, search, times=times), sinks)
+        command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
+        print(f"streaming on {publisher.url}; watch it: {command} watch {publisher.url}", file=sys.stderr, flush=True)
+        try:
+            with _stopping_on_signals(runtime):
+                runtime.run()
+        finally:
+            status.end()
+            if summary.frames:
+                summary.searches = search.count
+                print(json.dumps(summary.figures()) if args.json else summary.table(), flush=True)
+        if sheet and sheet_path and summary.frames:
+            sheet.save(sheet_path)
+            print(f"annotated frames: {sheet_path}", file=sys.stderr)
+    return 0
+
+
+def _check_sheet(path: Path) -> None:
+    if path.suffix.lower() != ".png" or not path.parent.is_dir():
+        raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
+
+
+class _Publisher:
+    """A sink that sends observations to the clients of a stream."""
+
+    def __init__(self, url: str, model: KeypointModel, source: str, *, insecure: bool) -> None:
+        self._frame_size: tuple[int, int] | None = None
+
+        def hello() -> Hello:
+            return Hello(
+                model=model.file.card.name if model.file.card else model.file.path.name,
+                model_sha256=model.file.sha256,
+                points=model.schema.names,
+                frame_size=self._frame_size,
+                source=source,
+                server_ns=time.monotonic_ns(),
+            )
+
+        self._server = LineServer(parse_address(url), hello, insecure=insecure)
+        self.url = str(self._server.address)
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        if frame is not None:
+            self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
+        self._server.publish(encode(from_observation(observation, time.monotonic_ns())))
+
+    def __enter__(self) -> _Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+
+
+@contextmanager
+def _stopping_on_signals(runtime: Runtime) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run cleanly, once; a second one ends it at once."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+
+    asked = False
+
+    def stop(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        runtime.stop()
+
+    before = {kind: signal.signal(kind, stop) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
