@@ -1,6 +1,7 @@
 """Frame -> Observation: search once, then track from the last points. No threads, sockets or clocks in here.
 
-Time comes with the frame, so that every behaviour can be tested on arrays.
+Time comes with the frame, so that every behaviour can be tested on arrays; how long stages took is noted beside it, and
+nothing depends on that.
 """
 
 from __future__ import annotations
