@@ -17,16 +17,15 @@ device-env: $(DEVICE) ## the device part in .venv, without TensorFlow
 # picamera2 comes from apt with libcamera, so the environment must see the system's packages where it is there. Its
 # compiled parts may be built for NumPy 1, which a newer NumPy in the environment would break.
 $(DEVICE): pyproject.toml
-	@if /usr/bin/python3 -c "import picamera2" 2>/dev/null; then \
+	@python="$(PYTHON)"; flags=; numpy=numpy; \
+	if /usr/bin/python3 -c "import picamera2" 2>/dev/null; then \
 	  echo "picamera2 is installed: the environment sees the system's packages"; \
-	  /usr/bin/python3 -m venv --system-site-packages .venv; \
+	  python=/usr/bin/python3; flags=--system-site-packages; \
 	  numpy=$$(/usr/bin/python3 -c "import numpy; print('numpy<2' if numpy.__version__ < '2' else 'numpy')"); \
-	else \
-	  $(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
-	    { echo "fkp-edge needs Python 3.11 or later; name one: make run PYTHON=python3.11" >&2; exit 2; }; \
-	  $(PYTHON) -m venv .venv || { echo "no venv module; sudo apt install python3-venv" >&2; exit 2; }; \
-	  numpy=numpy; \
 	fi; \
+	$$python -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "fkp-edge needs Python 3.11 or later; name one: make run PYTHON=python3.11" >&2; exit 2; }; \
+	$$python -m venv $$flags .venv || { echo "no venv module; sudo apt install python3-venv" >&2; exit 2; }; \
 	echo "$$numpy" > .venv/constraints.txt && \
 	echo "installing the device part into .venv, a minute or more on a small board" && \
 	.venv/bin/pip install --quiet --disable-pip-version-check -c .venv/constraints.txt -e .
