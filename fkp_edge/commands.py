@@ -104,7 +104,8 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     scenes = data.read_scenes(args.data / "scenes") if args.scenes else []
     results: list[dict[str, Any]] = []
     for path in args.models:
-        model = open_model(path, card_required=not args.no_card)
+        with _quiet_runtime():
+            model = open_model(path, card_required=not args.no_card)
         entry: dict[str, Any] = {"model": path.name, "sha256": model.file.sha256, "sets": {}}
         for faces in data.load(args.data, model.schema):
             print(f"{path.name}: {faces.name}", file=sys.stderr)

@@ -13,7 +13,6 @@ from fkp_edge.data import FaceSet, Scene, read_picture
 from fkp_edge.errors import InputError
 from fkp_edge.geometry import (
     CROP_SIZE,
-    TRACK_JITTER,
     Box,
     Crop,
     box_around,
@@ -22,7 +21,7 @@ from fkp_edge.geometry import (
     crop_from_track,
     extract,
     iou,
-    jittered,
+    tracked_crop,
 )
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points, Schema, from_ibug68
@@ -110,10 +109,7 @@ def _crop(
     if crops == "gt":
         return truth
     if crops == "jitter":
-        left, right = faces.schema.eye_centers(faces.points[index])
-        spread = TRACK_POINT_ERROR * float(np.linalg.norm(left - right))
-        seen = faces.points[index] + rng.normal(0, spread, faces.points[index].shape)
-        return jittered(crop_from_track(seen, faces.schema.mean_shape), TRACK_JITTER, rng)
+        return tracked_crop(faces.points[index], faces.schema, rng, point_error=TRACK_POINT_ERROR)
     assert propose is not None
     best = max(propose(image), key=lambda box: iou(box, box_around(truth)), default=None)
     if best is None or iou(best, box_around(truth)) < MATCH:

@@ -32,6 +32,7 @@ __all__ = [
     "extract",
     "iou",
     "jittered",
+    "tracked_crop",
 ]
 
 CROP_SIZE = 96
@@ -180,6 +181,17 @@ def jittered(crop: Crop, jitter: Jitter, rng: np.random.Generator) -> Crop:
     dx, dy = (float(v) for v in rng.normal((0, jitter.mean_drop), jitter.shift) * crop.side)
     side = crop.side * math.exp(rng.normal(jitter.mean_scale, jitter.scale))
     return Crop(crop.x + dx, crop.y + dy, side, crop.roll + math.radians(rng.normal(0, jitter.roll)))
+
+
+def tracked_crop(points: NDArray[np.floating], schema: Schema, rng: np.random.Generator, *, point_error: float) -> Crop:
+    """A crop as the tracker would take it of a face whose true points are `points` (K, 2).
+
+    It comes from points with errors of `point_error` eye distances (standard deviation) and lags by `TRACK_JITTER`.
+    """
+    left, right = schema.eye_centers(points)
+    spread = point_error * float(np.linalg.norm(left - right))
+    seen = points + rng.normal(0, spread, points.shape)
+    return jittered(crop_from_track(seen, schema.mean_shape), TRACK_JITTER, rng)
 
 
 def box_around(crop: Crop) -> Box:

@@ -20,6 +20,7 @@ import pytest
 from fkp_edge.data.portrait import portrait, portrait_points
 from fkp_edge.keypoints import FKP15
 from fkp_edge.metrics import face_nme
+from fkp_edge.models import shipped_model
 from fkp_edge.stream import ObservationMessage, connect
 
 COMMAND = [sys.executable, "-m", "fkp_edge"]
@@ -186,6 +187,7 @@ ONE_LINE = [
     (["run", "--source", "junk.mp4"], "junk.mp4 cannot be read as a video; expected a complete MP4"),
     (["run", "--source", "v4l2:98"], "/dev/video98 does not exist; plug the camera in"),
     (["run", "--source", "demo", "--stream", "tcp://127.0.0.1:1"], "127.0.0.1"),
+    (["eval", str(shipped_model()), "--data", "."], "no labelled faces in .; expected NAME.pts beside NAME.jpg"),
     (["run", "--source", "demo", "--model", "junk.mp4"], "junk.mp4 is not a TFLite model"),
 ]
 

@@ -19,7 +19,7 @@ EXPORTS = {
     "fkp_edge.errors": "FkpEdgeError InputError MissingPartError ModelFileError SourceError StreamError",
     "fkp_edge.evaluate": "CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
-    "crop_from_track extract iou jittered",
+    "crop_from_track extract iou jittered tracked_crop",
     "fkp_edge.interpreter": "KeypointModel list_operators open_model",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",

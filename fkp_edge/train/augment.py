@@ -13,12 +13,11 @@ from fkp_edge.data import FaceSet
 from fkp_edge.geometry import (
     CROP_SIZE,
     HAAR_JITTER,
-    TRACK_JITTER,
     Crop,
     Jitter,
-    crop_from_track,
     extract,
     jittered,
+    tracked_crop,
 )
 from fkp_edge.keypoints import Points, Schema
 from fkp_edge.train.recipe import Augment
@@ -38,10 +37,7 @@ def sample_crop(faces: FaceSet, index: int, rng: np.random.Generator, config: Au
     if draw < config.haar_share:
         aim = jittered(aim, HAAR_JITTER, rng)
     elif draw < config.haar_share + config.track_share and not np.isnan(faces.points[index]).any():
-        left, right = faces.schema.eye_centers(faces.points[index])
-        spread = config.point_error * float(np.linalg.norm(left - right))
-        seen = faces.points[index] + rng.normal(0, spread, faces.points[index].shape)
-        aim = jittered(crop_from_track(seen, faces.schema.mean_shape), TRACK_JITTER, rng)
+        aim = tracked_crop(faces.points[index], faces.schema, rng, point_error=config.point_error)
         roll /= 3
     elif draw < config.haar_share + config.track_share + config.wide_share:
         aim = jittered(aim, WIDE_JITTER, rng)
