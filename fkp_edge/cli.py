@@ -96,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
     _add_data(train, "folder that the recipe's folders lie in")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
+    train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
 
     convert = commands.add_parser("convert", help="trained network -> int8 TFLite (desktop; needs fkp-edge[convert])")

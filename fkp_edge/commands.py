@@ -159,7 +159,9 @@ def train(args: Namespace) -> int:
     recipe = read_toml(args.recipe, Recipe)
     # permissive: the wrong boxes are what the score learns from
     detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096))
-    result = train_recipe(recipe, data_dir=args.data, out=args.out, propose=detector.detect, resume=args.resume)
+    result = train_recipe(
+        recipe, data_dir=args.data, out=args.out, propose=detector.detect, start=args.start, resume=args.resume
+    )
     for name, figures in result.validation.items():
         print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces")
     print(result.model)

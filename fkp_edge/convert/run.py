@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,9 @@ from fkp_edge.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_f
 from fkp_edge.interpreter import KeypointModel, list_operators
 from fkp_edge.keypoints import FKP15, schema_named
 from fkp_edge.model_file import Card, GoldenCase, ModelFile, encode_model_file, write_whole
-from fkp_edge.train.backend import keras
+from fkp_edge.train.saved import load_trained
 
 __all__ = ["ConvertResult", "check_free", "convert"]
-
-MAX_DESCRIPTION_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +73,7 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
     Raises:
         InputError: the model, its description or a data folder is missing or does not fit.
     """
-    model, described = _load(model_path)
+    model, described = load_trained(model_path)
     schema = schema_named(described["schema"])
     calibration = [data.load_one(data_dir / folder, schema) for folder in recipe.calibration.folders]
     validation = [data.load_one(data_dir / folder, schema) for folder in recipe.val]
@@ -95,32 +92,6 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
         for precision in flatbuffers
     }
     return ConvertResult(files, accuracy)
-
-
-def _load(path: Path) -> tuple[keras.Model, dict[str, Any]]:
-    beside = path.with_suffix(".json")
-    try:
-        text = beside.read_text()[: MAX_DESCRIPTION_BYTES + 1]
-        described = json.loads(text)
-        if not isinstance(described, dict) or not {"schema", "mean_shape", "recipe", "parameters"} <= described.keys():
-            raise InputError(f"{beside} lacks schema, mean_shape, recipe or parameters; expected what train writes")
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"cannot read {beside} ({error}); expected it beside the model, as train writes it") from error
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
-    try:
-        # safe_mode refuses Lambda layers, which carry code
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be loaded as a tf-keras model: {reason}") from error
-    if tuple(model.input_shape[1:]) != (CROP_SIZE, CROP_SIZE, 1):
-        raise InputError(f"{path} takes {model.input_shape}, expected (None, {CROP_SIZE}, {CROP_SIZE}, 1)")
-    if any(not np.isfinite(weight).all() for weight in model.get_weights()):
-        raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
-    return model, described
 
 
 def _card(flatbuffer: bytes, precision: str, described: dict[str, Any], recipe: ConvertRecipe) -> Card:

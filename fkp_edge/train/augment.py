@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -13,8 +14,10 @@ from fkp_edge.data import FaceSet
 from fkp_edge.geometry import (
     CROP_SIZE,
     HAAR_JITTER,
+    Box,
     Crop,
     Jitter,
+    crop_from_box,
     extract,
     jittered,
     tracked_crop,
@@ -24,18 +27,28 @@ from fkp_edge.train.recipe import Augment
 
 __all__ = ["degrade", "face_crop", "mirror", "sample_crop"]
 
-WIDE_JITTER = Jitter(shift=0.07, scale=0.18, roll=8.0)
+WIDE_JITTER = Jitter(shift=0.08, scale=0.18, roll=8.0)
+BOX_JITTER = Jitter(shift=0.03, scale=0.05, roll=0.0)
+"""Around a real box, so that one box gives many crops."""
 
 Grey = NDArray[np.uint8]
 
 
-def sample_crop(faces: FaceSet, index: int, rng: np.random.Generator, config: Augment) -> Crop:
-    """A crop of face `index` framed as the labels, Haar, the tracker or a late tracker would frame it."""
+def sample_crop(
+    faces: FaceSet, index: int, rng: np.random.Generator, config: Augment, boxes: Sequence[Box] = ()
+) -> Crop:
+    """A crop of face `index` framed as the labels, Haar, the tracker or a late tracker would frame it.
+
+    `boxes` are Haar's own on this picture; half of its crops come from them where there are any.
+    """
     aim = faces.crop(index)
     draw = rng.random()
     roll = config.roll_deg
     if draw < config.haar_share:
-        aim = jittered(aim, HAAR_JITTER, rng)
+        if boxes and rng.random() < 0.5:
+            aim = jittered(crop_from_box(boxes[rng.integers(len(boxes))]), BOX_JITTER, rng)
+        else:
+            aim = jittered(aim, HAAR_JITTER, rng)
     elif draw < config.haar_share + config.track_share and not np.isnan(faces.points[index]).any():
         aim = tracked_crop(faces.points[index], faces.schema, rng, point_error=config.point_error)
         roll /= 3
@@ -47,10 +60,10 @@ def sample_crop(faces: FaceSet, index: int, rng: np.random.Generator, config: Au
 
 
 def face_crop(
-    faces: FaceSet, index: int, rng: np.random.Generator, config: Augment
+    faces: FaceSet, index: int, rng: np.random.Generator, config: Augment, boxes: Sequence[Box] = ()
 ) -> tuple[NDArray[np.uint8], Points]:
     """One augmented crop (96, 96) of face `index` and its points in crop units (K, 2), NaN where unlabelled."""
-    crop = sample_crop(faces, index, rng, config)
+    crop = sample_crop(faces, index, rng, config, boxes)
     image, points = faces.images[index], faces.points[index]
     if rng.random() < config.cut_share:
         image, crop, points = _cut(image, crop, points, rng)

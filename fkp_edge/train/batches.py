@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data import FaceSet
-from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.geometry import CROP_SIZE, Box
 from fkp_edge.train.augment import degrade, face_crop
 from fkp_edge.train.negatives import Negatives
 from fkp_edge.train.recipe import Recipe
 
-__all__ = ["Batch", "BatchMaker", "ahead"]
+__all__ = ["Batch", "BatchMaker", "TrainingSet", "ahead"]
 
 EYES_PX = 40.0
 """Inter-ocular distance of a frontal face in the crop, pixels: the face of weight 1."""
@@ -41,39 +41,49 @@ class Batch(NamedTuple):
     """(N, 1), 1 for a well-framed face."""
 
 
+class TrainingSet(NamedTuple):
+    """Faces to learn from."""
+
+    faces: FaceSet
+    times: int
+    """How often an epoch shows each face."""
+    boxes: list[list[Box]]
+    """Of each face: a detector's boxes that frame it, maybe none."""
+
+
 @dataclass(frozen=True, eq=False)
 class BatchMaker:
     """Draws the batches of an epoch; the same seed and epoch give the same batches."""
 
-    sets: list[tuple[FaceSet, int]]
-    """Faces, and how often an epoch shows each."""
+    sets: list[TrainingSet]
     negatives: Negatives
     recipe: Recipe
 
     @property
     def steps(self) -> int:
         """Batches an epoch; what does not fill the last one is left to the next shuffle."""
-        return max(1, sum(len(s) * times for s, times in self.sets) // self.recipe.fit.batch)
+        return max(1, sum(len(s.faces) * s.times for s in self.sets) // self.recipe.fit.batch)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of `epoch`."""
         rng = np.random.default_rng([self.recipe.fit.seed, epoch])
-        faces = [(i, j) for i, (s, times) in enumerate(self.sets) for j in range(len(s)) for _ in range(times)]
+        faces = [(i, j) for i, s in enumerate(self.sets) for j in range(len(s.faces)) for _ in range(s.times)]
         order = rng.permutation(len(faces))
         size = self.recipe.fit.batch
         for step in range(self.steps):
             yield self._batch([faces[k] for k in order[step * size : (step + 1) * size]], rng)
 
     def _batch(self, chosen: list[tuple[int, int]], rng: np.random.Generator) -> Batch:
-        schema = self.sets[0][0].schema
+        schema = self.sets[0].faces.schema
         total = len(chosen) + self.recipe.fit.negatives
         pixels = np.zeros((total, CROP_SIZE, CROP_SIZE, 1), np.float32)
         units = np.full((total, schema.size, 2), np.nan, np.float32)
         for row, (which, index) in enumerate(chosen):
-            crop, units[row] = face_crop(self.sets[which][0], index, rng, self.recipe.augment)
+            faces, _, boxes = self.sets[which]
+            crop, units[row] = face_crop(faces, index, rng, self.recipe.augment, boxes[index])
             pixels[row, :, :, 0] = crop
         for row in range(len(chosen), total):
-            source = self.sets[rng.integers(len(self.sets))][0]
+            source = self.sets[rng.integers(len(self.sets))].faces
             pixels[row, :, :, 0] = degrade(self.negatives.draw(source, rng), rng, self.recipe.augment)
         offsets = (units - schema.mean_shape).reshape(total, -1)
         mask = np.isfinite(offsets)
@@ -84,7 +94,7 @@ class BatchMaker:
     def _weights(self, units: Floats) -> Floats:
         if not self.recipe.loss.eye_weight:
             return np.ones((len(units), 1), np.float32)
-        eyes = self.sets[0][0].schema.inter_ocular(units) * CROP_SIZE
+        eyes = self.sets[0].faces.schema.inter_ocular(units) * CROP_SIZE
         weight = np.clip(EYES_PX / np.maximum(np.nan_to_num(eyes, nan=EYES_PX), 1.0), 0.7, 2.0)
         return weight.astype(np.float32)[:, None]
 

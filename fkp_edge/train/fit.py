@@ -23,6 +23,7 @@ from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import Batch, BatchMaker, ahead
 from fkp_edge.train.losses import keypoint_loss, score_loss
 from fkp_edge.train.recipe import Recipe
+from fkp_edge.train.replicas import strategy_for
 
 __all__ = ["Fitter", "predict_faces"]
 
@@ -54,43 +55,61 @@ class Fitter:
     out: Path
 
     def __post_init__(self) -> None:
+        self.strategy = strategy_for(self.recipe.fit.replicas)
         keras.utils.set_random_seed(self.recipe.fit.seed)
-        self.model = self.build()
+        with self.strategy.scope():
+            self.model = self.build()
+            self.optimizer = self._optimizer()
+            self.optimizer.build(self.model.trainable_variables)
         self.averaged = self.build()
         self.averaged.set_weights(self.model.get_weights())
-        total = self.recipe.fit.epochs * self.batches.steps
-        warmup = min(total - 1, math.ceil(self.recipe.fit.warmup_epochs * self.batches.steps))
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, total - warmup, warmup_target=self.recipe.fit.learning_rate, warmup_steps=warmup
-        )
-        self.optimizer = keras.optimizers.AdamW(rate, weight_decay=self.recipe.fit.weight_decay, global_clipnorm=5.0)
-        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self.optimizer.build(self.model.trainable_variables)
         self.epoch = tf.Variable(0, dtype=tf.int64)
         saved = tf.train.Checkpoint(
             model=self.model, averaged=self.averaged, optimizer=self.optimizer, epoch=self.epoch
         )
         self.checkpoints = tf.train.CheckpointManager(saved, str(self.out / "checkpoints"), max_to_keep=2)
-        self._step = tf.function(self._plain_step)
+        self._step = tf.function(self._shared_step)
+
+    def _optimizer(self) -> keras.optimizers.Optimizer:
+        total = self.recipe.fit.epochs * self.batches.steps
+        warmup = min(total - 1, math.ceil(self.recipe.fit.warmup_epochs * self.batches.steps))
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, total - warmup, warmup_target=self.recipe.fit.learning_rate, warmup_steps=warmup
+        )
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.recipe.fit.weight_decay, global_clipnorm=5.0)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
 
     @property
     def history_file(self) -> Path:
         """One JSON object an epoch."""
         return self.out / "history.jsonl"
 
-    def _plain_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def _shared_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        values = self.strategy.run(self._replica_step, args=(batch,))
+        done = tf.cast(self.optimizer.iterations, tf.float32)
+        decay = tf.minimum(self.recipe.fit.ema, (1 + done) / (10 + done))  # short memory while weights still move fast
+        for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
+            average.assign(decay * average + (1 - decay) * weight)
+        return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
+
+    def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             out = self.model(batch.pixels, training=True)
             points = keypoint_loss(out["keypoints"], batch.offsets, batch.mask, batch.weight, self.recipe.loss)
             score = score_loss(out["score"], batch.score)
             loss = points + self.recipe.loss.score_weight * score
+            share = loss / self.strategy.num_replicas_in_sync  # the optimizer sums over replicas
         variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        done = tf.cast(self.optimizer.iterations, tf.float32)
-        decay = tf.minimum(self.recipe.fit.ema, (1 + done) / (10 + done))  # short memory while weights still move fast
-        for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
-            average.assign(decay * average + (1 - decay) * weight)
+        self.optimizer.apply_gradients(zip(tape.gradient(share, variables), variables, strict=True))
         return {"loss": loss, "points_loss": points, "score_loss": score}
+
+    def _share(self, array: NDArray[np.float32]) -> Any:
+        """`array` dealt out to the replicas, row by row: each gets its part of the faces and of the negatives."""
+        count = self.strategy.num_replicas_in_sync
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(array[context.replica_id_in_sync_group :: count])
+        )
 
     def resume(self) -> int:
         """Goes on from the newest checkpoint; the epochs already done (0 where there is none)."""
@@ -112,7 +131,7 @@ class Fitter:
     def _run_epoch(self, epoch: int, bar: tqdm[Any]) -> None:
         started, sums = time.monotonic(), np.zeros(3)
         for batch in ahead(self.batches.epoch(epoch)):
-            values = self._step(Batch(*map(tf.constant, batch)))
+            values = self._step(Batch(*map(self._share, batch)))
             sums += [float(v) for v in values.values()]
             bar.update()
         if not np.isfinite(sums).all():

@@ -56,11 +56,11 @@ class Data(Settings, frozen=True, kw_only=True):
 class Augment(Settings, frozen=True, kw_only=True):
     """How training crops differ from their labels' crops. Shares are of all positive crops."""
 
-    haar_share: float = 0.35
-    """Crops jittered as Haar's boxes are (geometry.HAAR_JITTER)."""
-    track_share: float = 0.35
+    haar_share: float = 0.40
+    """Crops as Haar frames faces: half around its own boxes, half jittered as those lie (geometry.HAAR_JITTER)."""
+    track_share: float = 0.30
     """Crops drawn as the tracker draws them, from points with errors (geometry.TRACK_JITTER)."""
-    wide_share: float = 0.10
+    wide_share: float = 0.15
     """Crops far off but still the same face: what a fast head leaves the tracker with. The rest is framed by labels."""
     roll_deg: float = 12.0
     """Standard deviation of the added roll, degrees (a third of it on tracked crops, which are roll-normalised)."""
@@ -116,6 +116,9 @@ class Fit(Settings, frozen=True, kw_only=True):
     """AdamW's, on kernels only."""
     ema: float = 0.999
     """Decay of the averaged weights, which are what is saved."""
+    replicas: Count = 1
+    """Devices that share each step (tf.distribute.MirroredStrategy): GPUs, or without any as many logical CPU devices
+    of one thread each. On two cores two replicas are a third faster than one with two threads."""
     seed: int = 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,18 @@ from fkp_edge.keypoints import Schema, schema_named
 from fkp_edge.metrics import summarise
 from fkp_edge.train import plots
 from fkp_edge.train.backend import keras
-from fkp_edge.train.batches import BatchMaker
+from fkp_edge.train.batches import BatchMaker, TrainingSet
 from fkp_edge.train.fit import Fitter, predict_faces
 from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
+from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Recipe
+from fkp_edge.train.saved import carry_weights
 from fkp_edge.train.temperature import apply_temperature
 
 __all__ = ["TrainResult", "train"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,17 @@ class TrainResult:
     """Figures by validation set."""
 
 
-def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume: bool = False) -> TrainResult:
+def train(
+    recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, start: Path | None = None, resume: bool = False
+) -> TrainResult:
     """Trains `recipe` on the faces below `data_dir` and writes the run to `out`.
 
     Args:
         recipe: what to train.
         data_dir: folder that the recipe's folders lie in.
         out: folder for checkpoints, model, curves and pictures; made where missing.
-        propose: a face detector; its wrong boxes become negatives of the score.
+        propose: a face detector; its right boxes frame training crops, its wrong ones become negatives of the score.
+        start: model.keras of an earlier run whose weights this one goes on from; random where None.
         resume: go on from the newest checkpoint in `out`.
 
     Raises:
@@ -63,12 +71,14 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
     _prepare_folder(out, recipe)
     negatives = mine_negatives(scenes, propose, out / "false_boxes.json")
+    boxes = face_boxes([faces for faces, _ in sets], propose, out / "face_boxes.json")
+    training = [TrainingSet(faces, times, framing) for (faces, times), framing in zip(sets, boxes, strict=True)]
 
     fitter = Fitter(
         recipe=recipe,
         schema=schema,
-        build=lambda: build_keypointnet(recipe.network, schema.size),
-        batches=BatchMaker(sets, negatives, recipe),
+        build=lambda: _build(recipe, schema, start),
+        batches=BatchMaker(training, negatives, recipe),
         validation=validation,
         out=out,
     )
@@ -80,6 +90,13 @@ def train(recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, resume
     _save(model, recipe, schema, {"score_temperature": temperature, "validation": figures}, out)
     plots.draw_run(out, model, validation, schema, figures)
     return TrainResult(out / "model.keras", figures)
+
+
+def _build(recipe: Recipe, schema: Schema, start: Path | None) -> keras.Model:
+    model = build_keypointnet(recipe.network, schema.size)
+    if start and (left := carry_weights(start, model, schema)):
+        log.warning("%s has no weights for %s: these start at random", start, ", ".join(left))
+    return model
 
 
 def _in_memory(faces: FaceSet) -> FaceSet:

@@ -1,0 +1,98 @@
+"""Trained networks on disk: model.keras with model.json beside it, as `train` leaves them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fkp_edge.errors import InputError
+from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.keypoints import IBUG68, Schema, from_ibug68, schema_named
+from fkp_edge.train.backend import keras
+
+__all__ = ["carry_weights", "load_trained"]
+
+MAX_DESCRIPTION_BYTES = 2**20
+
+
+def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
+    """The network in `path` and what model.json beside it says of it.
+
+    Raises:
+        InputError: a file is missing, damaged, or not what `train` writes.
+    """
+    beside = path.with_suffix(".json")
+    try:
+        text = beside.read_text()[: MAX_DESCRIPTION_BYTES + 1]
+        described = json.loads(text)
+        if not isinstance(described, dict) or not {"schema", "mean_shape", "recipe", "parameters"} <= described.keys():
+            raise InputError(f"{beside} lacks schema, mean_shape, recipe or parameters; expected what train writes")
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot read {beside} ({error}); expected it beside the model, as train writes it") from error
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
+    try:
+        # safe_mode refuses Lambda layers, which carry code
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be loaded as a tf-keras model: {reason}") from error
+    if tuple(model.input_shape[1:]) != (CROP_SIZE, CROP_SIZE, 1):
+        raise InputError(f"{path} takes {model.input_shape}, expected (None, {CROP_SIZE}, {CROP_SIZE}, 1)")
+    if any(not np.isfinite(weight).all() for weight in model.get_weights()):
+        raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
+    return model, described
+
+
+def carry_weights(source: Path, model: keras.Model, schema: Schema) -> list[str]:
+    """Copies the weights of the trained network `source` into `model`, layer by layer, by name.
+
+    The last layer goes over where both speak one schema; and from 68 points to 15, which are sums of them.
+
+    Returns:
+        Names of the layers with weights that had no counterpart and stay as they were.
+
+    Raises:
+        InputError: `source` cannot be read, or shares no layer with `model`.
+    """
+    trained, described = load_trained(source)
+    known = {layer.name: layer.get_weights() for layer in trained.layers}
+    if "offsets" in known:
+        known["offsets"] = _head_for(schema, known["offsets"], described)
+    left = []
+    for layer in model.layers:
+        mine, theirs = layer.get_weights(), known.get(layer.name, [])
+        if [w.shape for w in mine] == [w.shape for w in theirs]:
+            layer.set_weights(theirs)
+        elif mine:
+            left.append(layer.name)
+    if len(left) == sum(bool(layer.weights) for layer in model.layers):
+        raise InputError(f"{source} shares no layer with this recipe's network; expected the same blocks")
+    return left
+
+
+def _head_for(schema: Schema, weights: list[np.ndarray], described: dict[str, Any]) -> list[np.ndarray]:
+    """Kernel (1, 1, C, 2K) and bias (2K,) of the last layer, for `schema`; empty where it has no points in common."""
+    theirs = schema_named(described["schema"])
+    if theirs is schema:
+        return weights
+    if theirs is not IBUG68:
+        return []
+    mixing = from_ibug68_matrix(schema)
+    kernel, bias = (w.reshape(*w.shape[:-1], theirs.size, 2) for w in weights)
+    mean = np.array(described["mean_shape"])
+    return [
+        np.einsum("abckx,jk->abcjx", kernel, mixing).reshape(*kernel.shape[:3], -1),
+        (mixing @ (bias + mean) - schema.mean_shape).ravel(),
+    ]
+
+
+def from_ibug68_matrix(schema: Schema) -> np.ndarray:
+    """(K, 68): each point of `schema` as a sum of iBUG's."""
+    one = np.eye(IBUG68.size, dtype=np.float32)
+    return np.stack([from_ibug68(np.stack([row, row], 1), schema)[:, 0] for row in one], 1)
