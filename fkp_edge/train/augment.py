@@ -46,7 +46,7 @@ def sample_crop(
     roll = config.roll_deg
     if draw < config.haar_share:
         if boxes and rng.random() < 0.5:
-            aim = jittered(crop_from_box(boxes[rng.integers(len(boxes))]), BOX_JITTER, rng)
+            aim = jittered(crop_from_box(boxes[int(rng.integers(len(boxes)))]), BOX_JITTER, rng)
         else:
             aim = jittered(aim, HAAR_JITTER, rng)
     elif draw < config.haar_share + config.track_share and not np.isnan(faces.points[index]).any():
