@@ -46,7 +46,8 @@ class Evaluation:
     """One model on one set of faces."""
 
     figures: dict[str, Any]
-    """As `metrics.summarise`, plus `crops`, `missed` and the mean `score`."""
+    """As `metrics.summarise`, plus `crops`, `missed`, the mean `score` and, for other crops than the labels',
+    `gt_nme_percent`: the same faces on the labels' crops."""
     nme: NDArray[np.float64]
     """(N,) NME of each face, a fraction; NaN where Haar missed it or its eye corners are not labelled."""
     points: Points
@@ -76,6 +77,7 @@ def evaluate(
         raise InputError(f"{faces.name} holds ready 96x96 crops; expected --crops gt, got {crops}")
     rng = np.random.default_rng(seed)
     points = np.full(faces.points.shape, np.nan, np.float32)
+    framed = points.copy()
     scores = []
     for index, image in enumerate(faces.images):
         crop = _crop(faces, index, image, crops, propose, rng)
@@ -84,6 +86,8 @@ def evaluate(
         units, score = model.predict(extract(image, crop))
         points[index] = crop.to_frame(units)
         scores.append(score)
+        if crops != "gt":
+            framed[index] = faces.crop(index).to_frame(model.predict(extract(image, faces.crop(index)))[0])
     if not scores:
         raise InputError(f"the detector found none of the {len(faces)} faces of {faces.name}; try --crops gt")
     seen = ~np.isnan(points[:, 0, 0])
@@ -92,6 +96,8 @@ def evaluate(
     scale = np.array([CROP_SIZE / faces.crop(i).side for i in np.flatnonzero(seen).tolist()])
     figures = summarise(points[seen], faces.points[seen], schema, scale)
     figures |= {"crops": crops, "missed": int((~seen).sum()), "mean_score": float(np.mean(scores))}
+    if crops != "gt":
+        figures["gt_nme_percent"] = 100 * float(np.nanmean(face_nme(framed[seen], faces.points[seen], schema)))
     nme = np.full(len(faces), np.nan)
     nme[seen] = face_nme(points[seen], faces.points[seen], schema)
     return Evaluation(figures, nme, points)

@@ -17,7 +17,7 @@ from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.negatives import Negatives
 from fkp_edge.train.recipe import Augment
 
-__all__ = ["calibration_crops", "to_float32", "to_int8"]
+__all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias"]
 
 
 def calibration_crops(sets: list[FaceSet], recipe: Calibration) -> NDArray[np.uint8]:
@@ -65,3 +65,17 @@ def to_int8(model: keras.Model, crops: NDArray[np.uint8]) -> bytes:
         # meant for the converter of TensorFlow 1: here the calibration crops give the input's range
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
         return bytes(converter.convert())
+
+
+def with_bias(model: keras.Model, missing: NDArray[np.floating]) -> keras.Model:
+    """A copy of `model` with `missing` (2K,), what int8's keypoints lack on average, added to the last layer's bias.
+
+    Rounded weights and ranges shift an int8 network's outputs by a constant, which costs nothing to take back (Nagel et
+    al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019, here for the last layer).
+    """
+    corrected = keras.models.clone_model(model)
+    corrected.set_weights(model.get_weights())
+    layer = corrected.get_layer("offsets")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias + missing])
+    return corrected

@@ -22,6 +22,8 @@ class Calibration(Settings, frozen=True, kw_only=True):
     """Share of crops with the light, blur and noise of training; the rest as photographed."""
     negative_share: float = 0.15
     """Share of crops that frame no face: without them the score's range is cut off where faces end."""
+    bias_crops: Annotated[int, msgspec.Meta(ge=0)] = 1500
+    """Other crops of faces on which the last layer's bias is corrected; 0 leaves it."""
     seed: int = 7
 
 

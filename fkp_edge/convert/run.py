@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
-from fkp_edge.convert.quantize import calibration_crops, to_float32, to_int8
+from fkp_edge.convert.quantize import calibration_crops, to_float32, to_int8, with_bias
 from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.data import FaceSet
 from fkp_edge.data.portrait import portrait, portrait_points
@@ -22,6 +22,7 @@ from fkp_edge.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_f
 from fkp_edge.interpreter import KeypointModel, list_operators
 from fkp_edge.keypoints import FKP15, schema_named
 from fkp_edge.model_file import Card, GoldenCase, ModelFile, encode_model_file, write_whole
+from fkp_edge.train.backend import keras
 from fkp_edge.train.saved import load_trained
 
 __all__ = ["ConvertResult", "check_free", "convert"]
@@ -77,8 +78,7 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
     schema = schema_named(described["schema"])
     calibration = [data.load_one(data_dir / folder, schema) for folder in recipe.calibration.folders]
     validation = [data.load_one(data_dir / folder, schema) for folder in recipe.val]
-    crops = calibration_crops(calibration, recipe.calibration)
-    flatbuffers = {"float32": to_float32(model), "int8": to_int8(model, crops)}
+    flatbuffers = {"float32": to_float32(model), "int8": _quantise(model, described, recipe, calibration)}
     cards = {
         precision: _card(flatbuffer, precision, described, recipe) for precision, flatbuffer in flatbuffers.items()
     }
@@ -94,11 +94,27 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
     return ConvertResult(files, accuracy)
 
 
+def _quantise(model: keras.Model, described: dict[str, Any], recipe: ConvertRecipe, sets: list[FaceSet]) -> bytes:
+    """The int8 flatbuffer, converted twice where the recipe corrects the bias: the first shows how far it is off."""
+    calibration = recipe.calibration
+    crops = calibration_crops(sets, calibration)
+    flatbuffer = to_int8(model, crops)
+    if not calibration.bias_crops:
+        return flatbuffer
+    other = {"count": calibration.bias_crops, "negative_share": 0.0, "seed": calibration.seed + 1}
+    faces = calibration_crops(sets, msgspec.structs.replace(calibration, **other))
+    first = KeypointModel(ModelFile(Path(), flatbuffer, _card(flatbuffer, "int8", described, recipe)))
+    found = np.stack([first.predict(crop)[0] - first.mean_shape for crop in faces]).reshape(len(faces), -1)
+    wanted = model.predict(faces[..., None].astype(np.float32), batch_size=128, verbose=0)["keypoints"]
+    return to_int8(with_bias(model, (wanted - found).mean(0)), crops)
+
+
 def _card(flatbuffer: bytes, precision: str, described: dict[str, Any], recipe: ConvertRecipe) -> Card:
     calibration = recipe.calibration
     how = (
         f"post-training, int8 weights per channel, {calibration.count} calibration crops of "
-        f"{', '.join(calibration.folders)}, seed {calibration.seed}"
+        f"{', '.join(calibration.folders)}, seed {calibration.seed}; last layer's bias corrected on "
+        f"{calibration.bias_crops} others"
     )
     file = ModelFile(Path(), flatbuffer, None)
     return Card(

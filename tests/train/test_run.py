@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from fkp_edge.cli import main
 from fkp_edge.interpreter import open_model
-from fkp_edge.train.backend import keras
+from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network
 
@@ -134,3 +136,35 @@ def test_a_conversion_that_cannot_write_one_file_writes_none(tiny: Path) -> None
     arguments = ["convert", str(tiny / "run/model.keras"), str(tiny / "int8.toml"), "--data", str(tiny)]
     assert main([*arguments, "--out", str(tiny / "k-int8.tflite"), "--overwrite"]) == 2
     assert not (tiny / "k-int8.tflite").exists()
+
+
+def test_a_run_goes_on_from_another_and_labels_pictures_with_it(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tiny / "tiny4.toml"
+    recipe.write_text(recipe.read_text().replace("[network]", '[data.unlabelled]\n"pictures" = 1\n[network]'))
+    assert train(tiny, 4) == 2
+    assert "has data.unlabelled; expected --start MODEL" in capsys.readouterr().err
+    assert train(tiny, 2) == 0
+    start = ["--start", str(tiny / "run/model.keras")]
+    (tiny / "run/history.jsonl").unlink()
+    assert train(tiny, 4, *start) == 2
+    assert "pictures does not exist; expected a picture or a folder of pictures" in capsys.readouterr().err
+
+
+def test_two_devices_share_the_steps(tiny: Path) -> None:
+    recipe = tiny / "tiny2.toml"
+    recipe.write_text(recipe.read_text() + "replicas = 2\n")
+    arguments = ["train", str(recipe), "--data", str(tiny), "--out", str(tiny / "run")]
+    # a process of its own: TensorFlow's devices are fixed when it first works
+    done = subprocess.run([sys.executable, "-m", "fkp_edge", *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    recipe.write_text(recipe.read_text().replace("replicas = 2", "").replace("epochs = 2", "epochs = 3"))
+    assert main([*arguments, "--resume"]) == 0  # on one device
+    assert history(tiny) == [1, 2, 3]
+
+
+def test_devices_that_cannot_be_had_are_named(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tf.constant(1.0)  # TensorFlow works, with one device
+    recipe = tiny / "tiny2.toml"
+    recipe.write_text(recipe.read_text() + "replicas = 3\n")
+    assert train(tiny, 2) == 2
+    assert "fit.replicas = 3 needs a fresh process" in capsys.readouterr().err
