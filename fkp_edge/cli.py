@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fkp_edge import __version__
 from fkp_edge.errors import FkpEdgeError
+from fkp_edge.models import find_model
 
 __all__ = ["build_parser", "main"]
 
@@ -78,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(predict)
 
     evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
-    evaluate.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=".tflite file")
+    evaluate.add_argument("models", nargs="+", type=find_model, metavar="MODEL", help=".tflite file, or a shipped name")
     _add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip")
     evaluate.add_argument(
         "--crops",
@@ -112,7 +113,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="FILE.tflite", help="model file (default: the shipped int8 one)")
+    parser.add_argument(
+        "--model",
+        type=find_model,
+        metavar="FILE.tflite",
+        help="model file, or the name of a shipped one: keypoints-int8 (default), keypoints68-int8",
+    )
     parser.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
 
 

@@ -27,7 +27,7 @@ from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points, Schema, from_ibug68
 from fkp_edge.metrics import face_nme, roc_auc, summarise
 
-__all__ = ["CropKind", "Evaluation", "Propose", "evaluate", "evaluate_scenes", "judge_boxes"]
+__all__ = ["MATCH", "CropKind", "Evaluation", "Propose", "evaluate", "evaluate_scenes", "judge_boxes"]
 
 CropKind = Literal["gt", "haar", "jitter"]
 Propose = Callable[[NDArray[np.uint8]], Sequence[Box]]

@@ -17,7 +17,7 @@ EXPORTS = {
     "ThreadedSearch open_source",
     "fkp_edge.draw": "draw_face draw_points sheet",
     "fkp_edge.errors": "FkpEdgeError InputError MissingPartError ModelFileError SourceError StreamError",
-    "fkp_edge.evaluate": "CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",
+    "fkp_edge.evaluate": "MATCH CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
     "crop_from_track extract iou jittered tracked_crop",
     "fkp_edge.interpreter": "KeypointModel list_operators open_model",
@@ -35,7 +35,7 @@ EXPORTS = {
             "write_whole",
         )
     ),
-    "fkp_edge.models": "shipped_model",
+    "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.settings": "Settings parse_settings read_toml",
 }

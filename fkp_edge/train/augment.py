@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data import FaceSet
+from fkp_edge.evaluate import MATCH
 from fkp_edge.geometry import (
     CROP_SIZE,
     HAAR_JITTER,
     Box,
     Crop,
     Jitter,
+    box_around,
     crop_from_box,
     extract,
+    iou,
     jittered,
     tracked_crop,
 )
@@ -30,6 +33,9 @@ __all__ = ["degrade", "face_crop", "mirror", "sample_crop"]
 WIDE_JITTER = Jitter(shift=0.08, scale=0.18, roll=8.0)
 BOX_JITTER = Jitter(shift=0.03, scale=0.05, roll=0.0)
 """Around a real box, so that one box gives many crops."""
+
+HALF = 0.5
+"""Half-framed crops overlap the labels' crop (intersection over union) by less than this, and by `MATCH` at least."""
 
 Grey = NDArray[np.uint8]
 
@@ -54,9 +60,20 @@ def sample_crop(
         roll /= 3
     elif draw < config.haar_share + config.track_share + config.wide_share:
         aim = jittered(aim, WIDE_JITTER, rng)
+    elif draw < config.haar_share + config.track_share + config.wide_share + config.half_share:
+        aim = _half_framed(aim, rng)
     else:
         aim = jittered(aim, Jitter(shift=0.02, scale=0.05, roll=0.0), rng)
     return replace(aim, roll=aim.roll + math.radians(rng.normal(0, roll)))
+
+
+def _half_framed(crop: Crop, rng: np.random.Generator) -> Crop:
+    """`crop` of a face moved and scaled as far as counts as framing it: the points then say where the rest is."""
+    while True:
+        dx, dy = rng.uniform(-0.6, 0.6, 2) * crop.side
+        moved = Crop(crop.x + dx, crop.y + dy, crop.side * math.exp(rng.uniform(-0.6, 0.5)))
+        if MATCH <= iou(box_around(moved), box_around(crop)) < HALF:
+            return moved
 
 
 def face_crop(

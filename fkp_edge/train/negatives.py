@@ -28,7 +28,7 @@ from fkp_edge.train.proposals import cached
 
 __all__ = ["Negatives", "mine_negatives"]
 
-NEAR = 0.3
+NEAR = 0.25
 """A box that overlaps a face less (intersection over union) does not frame it."""
 HALF = 0.1
 """Half of the badly framed faces overlap at least so much: half faces are what Haar gets wrong."""

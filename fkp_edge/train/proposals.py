@@ -11,14 +11,11 @@ from tqdm import tqdm
 
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import Propose
+from fkp_edge.evaluate import MATCH, Propose
 from fkp_edge.geometry import Box, box_around, iou
 from fkp_edge.model_file import write_whole
 
 __all__ = ["cached", "face_boxes"]
-
-FRAMES = 0.4
-"""Intersection over union with the labels' crop from which a box still frames a face: its points are learnt."""
 
 T = TypeVar("T")
 
@@ -40,7 +37,7 @@ def _framing(faces: FaceSet, index: int, propose: Propose) -> list[Box]:
         return []
     truth = box_around(faces.crop(index))
     boxes = [(float(x), float(y), float(w), float(h)) for x, y, w, h in propose(faces.images[index])]
-    return [box for box in boxes if iou(box, truth) >= FRAMES]
+    return [box for box in boxes if iou(box, truth) >= MATCH]
 
 
 def cached(cache: Path, kind: type[T], make: Callable[[], T]) -> T:

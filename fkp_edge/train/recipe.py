@@ -62,8 +62,10 @@ class Augment(Settings, frozen=True, kw_only=True):
     """Crops as Haar frames faces: half around its own boxes, half jittered as those lie (geometry.HAAR_JITTER)."""
     track_share: float = 0.30
     """Crops drawn as the tracker draws them, from points with errors (geometry.TRACK_JITTER)."""
-    wide_share: float = 0.15
-    """Crops far off but still the same face: what a fast head leaves the tracker with. The rest is framed by labels."""
+    wide_share: float = 0.12
+    """Crops far off but still the same face: what a fast head leaves the tracker with."""
+    half_share: float = 0.06
+    """Crops that overlap the face by a third to a half, as Haar's worst boxes do. The rest is framed by labels."""
     roll_deg: float = 12.0
     """Standard deviation of the added roll, degrees (a third of it on tracked crops, which are roll-normalised)."""
     point_error: float = 0.03
