@@ -3,8 +3,12 @@ PYTHON ?= python3
 DEVICE := .venv/.installed
 DEV := .venv-dev/.installed
 ARGS ?=
+DATA ?= ../shared/data
+FKP := .venv-dev/bin/fkp-edge
+MODELS := fkp_edge/models
+RESULTS := benchmarks/results
 
-.PHONY: help run device-env test lint types check-imports pytest clean-venv
+.PHONY: help run device-env test lint types check-imports pytest models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -51,6 +55,31 @@ check-imports: $(DEV) ## which room may import which
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
+
+models: runs/keypointnet/model.keras ## trains and converts all that ships: three hours on two cores, goes on where it was killed
+	$(FKP) convert runs/keypointnet/model.keras convert/int8.toml --data $(DATA) --out $(MODELS)/keypoints-int8.tflite --overwrite
+	$(FKP) convert runs/keypointnet68/model.keras convert/int8.toml --data $(DATA) --out $(MODELS)/keypoints68-int8.tflite --overwrite
+
+# The weights go from each run to the next: 15 points, then 68, then 15 again.
+runs/scratch/model.keras: | $(DEV)
+	$(FKP) train train/scratch.toml --data $(DATA) --out $(@D) --resume
+
+runs/keypointnet68/model.keras: runs/scratch/model.keras
+	$(FKP) train train/keypointnet68.toml --start $< --data $(DATA) --out $(@D) --resume
+
+runs/keypointnet/model.keras: runs/keypointnet68/model.keras
+	$(FKP) train train/keypointnet.toml --start $< --data $(DATA) --out $(@D) --resume
+
+results: $(DEV) ## measures what the README quotes (DATA=folder with test/, val/ and clips/): ten minutes
+	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy_gt.json
+	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --crops haar --json > $(RESULTS)/accuracy_haar.json
+	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --crops jitter --json > $(RESULTS)/accuracy_jitter.json
+	$(FKP) eval keypoints68-int8 keypoints68-float32 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy68.json
+	.venv-dev/bin/python benchmarks/stills.py $(DATA) $(RESULTS)/stills.json
+	.venv-dev/bin/python benchmarks/conditions.py $(DATA) $(RESULTS)/conditions.json
+	.venv-dev/bin/python benchmarks/crop_jitter.py $(DATA) $(RESULTS)/crop_jitter.json
+	.venv-dev/bin/python benchmarks/clips.py $(DATA) $(RESULTS)/clips.json
+	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
 
 clean-venv: ## removes both environments
 	rm -rf .venv .venv-dev

@@ -56,6 +56,10 @@ class Schema:
         left, right = self.outer_corners
         return np.asarray(np.linalg.norm(points[..., left, :] - points[..., right, :], axis=-1))
 
+    def mirrored(self, units: NDArray[np.floating]) -> Points:
+        """Points (..., K, 2) in crop units as the mirrored crop shows them, left and right exchanged."""
+        return np.asarray(units[..., self.flip, :] * (-1, 1) + (1, 0), np.float32)
+
 
 def _flip_from_names(names: tuple[str, ...]) -> tuple[int, ...]:
     """Pairs left_x with right_x and x_left_y with x_right_y by their names."""

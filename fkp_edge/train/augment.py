@@ -92,9 +92,7 @@ def face_crop(
 
 def mirror(pixels: Grey, units: Points, schema: Schema) -> tuple[Grey, Points]:
     """The crop and its points in crop units seen in a mirror, left and right exchanged."""
-    flipped = units[list(schema.flip)]
-    flipped[:, 0] = 1 - flipped[:, 0]
-    return np.ascontiguousarray(pixels[:, ::-1]), flipped
+    return np.ascontiguousarray(pixels[:, ::-1]), schema.mirrored(units)
 
 
 def _cut(image: Grey, crop: Crop, points: Points, rng: np.random.Generator) -> tuple[Grey, Crop, Points]:

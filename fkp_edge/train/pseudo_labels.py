@@ -110,9 +110,6 @@ def _predict(
         seen = []
         for number, crop in enumerate(views):
             unit = next(units)
-            if number % 2:
-                unit = unit[list(schema.flip)]
-                unit[:, 0] = 1 - unit[:, 0]
-            seen.append(crop.to_frame(unit))
+            seen.append(crop.to_frame(schema.mirrored(unit) if number % 2 else unit))
         points.append(np.stack(seen))
     return points, [np.array([next(scores) for _ in views]) for views in crops]

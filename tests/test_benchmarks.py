@@ -1,0 +1,144 @@
+"""The parts of the benchmarks that need neither an emulator nor research data."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.interpreter import list_operators
+from fkp_edge.keypoints import IBUG68
+from fkp_edge.model_file import read_model_file
+from fkp_edge.models import shipped_model
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A benchmark as a module: the folder is no package."""
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look there for types
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def instructions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load("instructions", monkeypatch)
+
+
+@pytest.fixture
+def conditions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return load("conditions", monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def flatbuffer() -> bytes:
+    return read_model_file(shipped_model()).flatbuffer
+
+
+def run(content: bytes) -> list[np.ndarray]:
+    """Outputs for inputs of ones."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    for detail in interpreter.get_input_details():
+        interpreter.set_tensor(detail["index"], np.ones(detail["shape"], detail["dtype"]))
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+# instructions
+
+
+def test_every_operator_is_listed_in_order(instructions, flatbuffer: bytes):
+    operators = instructions.read_operators(flatbuffer)
+    assert [operator.index for operator in operators] == list(range(len(operators)))
+    counts = {(o.name, o.count) for o in list_operators(flatbuffer)}
+    names = [operator.name for operator in operators]
+    assert {(name, names.count(name)) for name in names} == counts
+
+
+def test_the_cut_after_each_operator_runs_and_gives_what_that_operator_makes(instructions, flatbuffer: bytes):
+    for operator in instructions.read_operators(flatbuffer):
+        shapes = ["x".join(map(str, out.shape)) for out in run(instructions.cut_after(flatbuffer, operator.index))]
+        assert operator.outputs in shapes
+
+
+def test_the_last_cut_is_the_whole_network(instructions, flatbuffer: bytes):
+    last = instructions.read_operators(flatbuffer)[-1].index
+    for cut, whole in zip(run(instructions.cut_after(flatbuffer, last)), run(flatbuffer), strict=True):
+        np.testing.assert_array_equal(cut, whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "output", "macs"),
+    [
+        ("CONV_2D", (16, 3, 3, 1), (1, 48, 48, 16), 48 * 48 * 16 * 9),
+        ("CONV_2D", (64, 1, 1, 16), (1, 48, 48, 64), 48 * 48 * 64 * 16),
+        ("DEPTHWISE_CONV_2D", (1, 3, 3, 32), (1, 48, 48, 32), 48 * 48 * 32 * 9),
+        ("FULLY_CONNECTED", (30, 864), (1, 30), 30 * 864),
+        ("ADD", (), (1, 48, 48, 16), 0),
+    ],
+)
+def test_multiply_accumulates(instructions, name: str, weights, output, macs: int):
+    assert instructions.multiply_accumulates(name, weights, output) == macs
+
+
+def test_marks_give_the_median_of_all_invokes_but_the_first(instructions):
+    spans = [[900, 100, 101, 102, 103], [70, 7, 7, 7, 9]]
+    marks = [f"MARK thread={n}" for file in spans for span in file for n in (1000, 1000 + span)]
+    assert instructions.parse_marks("INFO: hello\n" + "\n".join(marks) + "\n") == [101.5, 7]
+
+
+def test_operators_cost_what_their_cut_adds(instructions):
+    operators = [instructions.Operator(i, "CONV_2D", "", "", "", macs) for i, macs in enumerate((10, 40))]
+    record = instructions.describe(Path("a.tflite"), "", operators, {"pi4": [101.0, 30.0, 100.0]})
+    assert [row["instructions"]["pi4"] for row in record["operators"]] == [30, 70]
+    assert [row["instructions_per_mac"]["pi4"] for row in record["operators"]] == [3, 1.75]
+    assert (record["instructions"], record["sum_of_operators"]) == ({"pi4": 101}, {"pi4": 100})
+
+
+# conditions
+
+
+@pytest.mark.parametrize("roll", [0, 20])
+@pytest.mark.parametrize("pitch", [-15, 0, 15])
+@pytest.mark.parametrize("yaw", [-50, -30, 0, 10, 30])
+def test_the_yaw_of_a_turned_face_comes_back(conditions, yaw: float, pitch: float, roll: float):
+    turn = np.eye(3)
+    for axis, degrees in (((1.0, 0, 0), pitch), ((0, 1.0, 0), -yaw), ((0, 0, 1.0), roll)):
+        turn = cv2.Rodrigues(np.radians(degrees) * np.array(axis))[0] @ turn
+    points = np.zeros((IBUG68.size, 2))
+    points[list(conditions.FACE_POINTS)] = 70 + 0.5 * (conditions.FACE @ turn.T)[:, :2]
+    looks = -turn[:, 2]
+    expected = np.degrees(np.arctan2(looks[0], -looks[2]))
+    assert conditions.head_yaw(points) == pytest.approx(expected, abs=5)
+    assert roll or expected == pytest.approx(yaw)
+
+
+def test_each_value_is_in_one_bin(conditions):
+    nme = np.array([0.01, 0.02, 0.03, 0.2])
+    rows = conditions.rows(nme, np.array([0, 15, 29, 60]), (15, 30, 45))
+    assert [(row["from"], row["to"], row["faces"]) for row in rows] == [
+        (None, 15, 1),
+        (15, 30, 2),
+        (30, 45, 0),
+        (45, None, 1),
+    ]
+    assert [row.get("failures_percent") for row in rows] == [0, 0, None, 100]
+
+
+def test_a_blurred_crop_is_less_sharp_whatever_its_contrast(conditions):
+    crop = np.random.default_rng(0).integers(60, 190, (96, 96), np.uint8)
+    assert conditions.sharpness(cv2.GaussianBlur(crop, (5, 5), 1)) < 0.5 * conditions.sharpness(crop)
+    assert conditions.sharpness(crop // 2) == pytest.approx(conditions.sharpness(crop), rel=0.01)
