@@ -59,6 +59,17 @@ def test_detected_crops_give_points_near_the_labels(run, label_boxes):
     assert 0.5 < figures["nme_percent"] < 10
 
 
+def test_a_second_look_mends_what_a_box_far_off_costs(run, label_boxes):
+    def propose(image: np.ndarray) -> list[Box]:
+        x, y, w, h = label_boxes(image)[1]
+        return [(x + 0.2 * w, y + 0.15 * h, w, h)]
+
+    figures = run(crops="haar", propose=propose).figures
+    assert figures["gt_nme_percent"] == pytest.approx(run().figures["nme_percent"])
+    off, again = (abs(figures[k] - figures["gt_nme_percent"]) for k in ("nme_percent", "second_look_nme_percent"))
+    assert again < off
+
+
 def test_the_proposal_that_overlaps_most_is_taken(run, label_boxes):
     np.testing.assert_allclose(run(crops="haar", propose=label_boxes).points, run(crops="gt").points, atol=0.5)
 
