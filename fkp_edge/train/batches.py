@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +22,6 @@ __all__ = ["Batch", "BatchMaker", "TrainingSet", "ahead"]
 
 EYES_PX = 40.0
 """Inter-ocular distance of a frontal face in the crop, pixels: the face of weight 1."""
-
-TURNED = 0.3
-"""Distance of a turned face's nose tip from the eyes' middle, along the eyes, in distances of the eye centres."""
 
 Floats = NDArray[np.float32]
 
@@ -66,26 +62,16 @@ class BatchMaker:
     @property
     def steps(self) -> int:
         """Batches an epoch; what does not fill the last one is left to the next shuffle."""
-        return max(1, len(self._faces) // self.recipe.fit.batch)
-
-    @cached_property
-    def _faces(self) -> list[tuple[int, int]]:
-        """Set and index of every face that an epoch shows, as often as it does."""
-        more = self.recipe.data.turned - 1
-        return [
-            (number, index)
-            for number, part in enumerate(self.sets)
-            for index, turned in enumerate(_turned(part.faces).tolist())
-            for _ in range(part.times * (1 + more * turned))
-        ]
+        return max(1, sum(len(s.faces) * s.times for s in self.sets) // self.recipe.fit.batch)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of `epoch`."""
         rng = np.random.default_rng([self.recipe.fit.seed, epoch])
-        order = rng.permutation(len(self._faces))
+        faces = [(i, j) for i, s in enumerate(self.sets) for j in range(len(s.faces)) for _ in range(s.times)]
+        order = rng.permutation(len(faces))
         size = self.recipe.fit.batch
         for step in range(self.steps):
-            yield self._batch([self._faces[k] for k in order[step * size : (step + 1) * size]], rng)
+            yield self._batch([faces[k] for k in order[step * size : (step + 1) * size]], rng)
 
     def _batch(self, chosen: list[tuple[int, int]], rng: np.random.Generator) -> Batch:
         schema = self.sets[0].faces.schema
@@ -111,14 +97,6 @@ class BatchMaker:
         eyes = self.sets[0].faces.schema.inter_ocular(units) * CROP_SIZE
         weight = np.clip(EYES_PX / np.maximum(np.nan_to_num(eyes, nan=EYES_PX), 1.0), 0.7, 2.0)
         return weight.astype(np.float32)[:, None]
-
-
-def _turned(faces: FaceSet) -> NDArray[np.bool_]:
-    """(N,) which faces look aside: the tip of the nose lies off the middle of the eyes. False where not labelled."""
-    left, right = faces.schema.eye_centers(faces.points)
-    across = left - right
-    nose = faces.points[:, faces.schema.names.index("nose_tip")] - (left + right) / 2
-    return np.asarray(np.abs((nose * across).sum(1)) > TURNED * (across**2).sum(1))
 
 
 def ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:

@@ -47,8 +47,6 @@ class Data(Settings, frozen=True, kw_only=True):
     """Folders that choose between models; never trained on."""
     unlabelled: dict[str, int] = msgspec.field(default_factory=dict)
     """Folder of pictures without labels -> the same; the network of --start labels them first."""
-    turned: Count = 1
-    """How many times as often as the others an epoch shows faces turned by more than about 25 degrees."""
     scenes: str = ""
     """Folder of whole photographs that gives the score its negatives; without, badly framed faces are all it sees."""
     val_scenes: str = ""

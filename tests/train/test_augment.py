@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -121,16 +120,6 @@ def test_batches_repeat_by_seed_and_epoch(faces: FaceSet) -> None:
     first, again, other = next(maker.epoch(0)), next(maker.epoch(0)), next(maker.epoch(1))
     assert np.array_equal(first.pixels, again.pixels)
     assert not np.array_equal(first.pixels, other.pixels)
-
-
-def test_turned_faces_are_shown_more_often(faces: FaceSet) -> None:
-    points = faces.points.copy()
-    points[0, FKP15.names.index("nose_tip")] = points[0, FKP15.names.index("left_eye_center")] + (0, 20)
-    turned = FaceSet("turned", FKP15, points, faces.images, faces.labels)
-    more = msgspec.structs.replace(recipe(), data=Data(train={}, val=(), turned=3))
-    maker = BatchMaker([TrainingSet(turned, 2, [[]] * len(turned))], NONE, more)
-    assert [index for _, index in maker._faces].count(0) == 6
-    assert [index for _, index in maker._faces].count(1) == 2
 
 
 def test_batches_mask_what_is_not_labelled_and_what_is_no_face(faces: FaceSet) -> None:
