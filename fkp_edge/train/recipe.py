@@ -45,8 +45,6 @@ class Data(Settings, frozen=True, kw_only=True):
     """Folder or file -> how often an epoch shows each of its faces."""
     val: tuple[str, ...]
     """Folders that choose between models; never trained on."""
-    unlabelled: dict[str, int] = msgspec.field(default_factory=dict)
-    """Folder of pictures without labels -> the same; the network of --start labels them first."""
     scenes: str = ""
     """Folder of whole photographs that gives the score its negatives; without, badly framed faces are all it sees."""
     val_scenes: str = ""

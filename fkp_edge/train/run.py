@@ -25,7 +25,6 @@ from fkp_edge.train.fit import Fitter, predict_faces
 from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
-from fkp_edge.train.pseudo_labels import label_pictures
 from fkp_edge.train.recipe import Recipe
 from fkp_edge.train.saved import carry_weights, load_trained
 from fkp_edge.train.temperature import apply_temperature
@@ -71,7 +70,6 @@ def train(
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
     val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
     _prepare_folder(out, recipe)
-    sets += _unlabelled(recipe, schema, data_dir, out, propose, start)
     negatives = mine_negatives(scenes, propose, out / "false_boxes.json")
     boxes = face_boxes([faces for faces, _ in sets], propose, out / "face_boxes.json")
     training = [TrainingSet(faces, times, framing) for (faces, times), framing in zip(sets, boxes, strict=True)]
@@ -99,23 +97,6 @@ def _build(recipe: Recipe, schema: Schema, start: Path | None) -> keras.Model:
     if start and (left := carry_weights(start, model, schema)):
         log.warning("%s has no weights for %s: these start at random", start, ", ".join(left))
     return model
-
-
-def _unlabelled(
-    recipe: Recipe, schema: Schema, data_dir: Path, out: Path, propose: Propose, start: Path | None
-) -> list[tuple[FaceSet, int]]:
-    """The recipe's unlabelled faces with labels from the network `start`."""
-    folders = recipe.data.unlabelled
-    if not folders:
-        return []
-    if not start:
-        raise InputError(f"{recipe.name} has data.unlabelled; expected --start MODEL, the network that labels it")
-    teacher = load_trained(start)
-    caches = (out / f"pseudo_labels{number}.json" for number in range(len(folders)))
-    return [
-        (label_pictures(data_dir / folder, teacher, schema, propose, cache), times)
-        for (folder, times), cache in zip(folders.items(), caches, strict=True)
-    ]
 
 
 def _in_memory(faces: FaceSet) -> FaceSet:

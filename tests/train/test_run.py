@@ -138,16 +138,15 @@ def test_a_conversion_that_cannot_write_one_file_writes_none(tiny: Path) -> None
     assert not (tiny / "k-int8.tflite").exists()
 
 
-def test_a_run_goes_on_from_another_and_labels_pictures_with_it(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = tiny / "tiny4.toml"
-    recipe.write_text(recipe.read_text().replace("[network]", '[data.unlabelled]\n"pictures" = 1\n[network]'))
-    assert train(tiny, 4) == 2
-    assert "has data.unlabelled; expected --start MODEL" in capsys.readouterr().err
-    assert train(tiny, 2) == 0
-    start = ["--start", str(tiny / "run/model.keras")]
-    (tiny / "run/history.jsonl").unlink()
-    assert train(tiny, 4, *start) == 2
-    assert "pictures does not exist; expected a picture or a folder of pictures" in capsys.readouterr().err
+def test_a_run_goes_on_from_anothers_weights(tiny: Path) -> None:
+    def first_loss() -> float:
+        return json.loads((tiny / "run/history.jsonl").read_text().splitlines()[0])["points_loss"]
+
+    assert train(tiny, 4) == 0
+    random = first_loss()
+    (tiny / "run").rename(tiny / "before")
+    assert train(tiny, 2, "--start", str(tiny / "before/model.keras")) == 0
+    assert first_loss() < random
 
 
 def test_two_devices_share_the_steps(tiny: Path) -> None:
