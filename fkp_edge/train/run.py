@@ -26,7 +26,7 @@ from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Recipe
-from fkp_edge.train.saved import carry_weights, load_trained
+from fkp_edge.train.saved import carry_weights
 from fkp_edge.train.temperature import apply_temperature
 
 __all__ = ["TrainResult", "train"]
