@@ -133,15 +133,14 @@ def _json(value: Any) -> str:
 
 def _accuracy_table(results: list[dict[str, Any]]) -> str:
     lines = [f"{'model':<26}{'set':<8}{'faces':>6}{'missed':>7}{'NME %':>7}  95 % interval  {'>10 %':>6}{'RMSE px':>9}"]
-    if any("gt_nme_percent" in f for entry in results for f in entry["sets"].values()):
-        lines[0] += "  same faces, NME %: second look, on labels' crops"
+    lines[0] += "  NME % tracked, on labels' crops"
     for entry in results:
         for name, f in entry["sets"].items():
             interval = "{:.2f} .. {:.2f}".format(*f["nme_interval_percent"])
             lines.append(
                 f"{entry['model']:<26}{name:<8}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>7.2f}"
                 f"  {interval:<13}  {f['failures_percent']:>6.1f}{f['rmse_px']:>9.2f}"
-                + (f"  {f['second_look_nme_percent']:.2f}, {f['gt_nme_percent']:.2f}" if "gt_nme_percent" in f else "")
+                f"  {f['tracked_nme_percent']:>13.2f}, {f.get('gt_nme_percent', f['nme_percent']):.2f}"
             )
         if f := entry.get("scenes"):
             lines.append(

@@ -59,14 +59,14 @@ def test_detected_crops_give_points_near_the_labels(run, label_boxes):
     assert 0.5 < figures["nme_percent"] < 10
 
 
-def test_a_second_look_mends_what_a_box_far_off_costs(run, label_boxes):
+def test_tracking_mends_what_a_box_far_off_costs(run, label_boxes):
     def propose(image: np.ndarray) -> list[Box]:
         x, y, w, h = label_boxes(image)[1]
         return [(x + 0.2 * w, y + 0.15 * h, w, h)]
 
     figures = run(crops="haar", propose=propose).figures
     assert figures["gt_nme_percent"] == pytest.approx(run().figures["nme_percent"])
-    off, again = (abs(figures[k] - figures["gt_nme_percent"]) for k in ("nme_percent", "second_look_nme_percent"))
+    off, again = (abs(figures[k] - figures["gt_nme_percent"]) for k in ("nme_percent", "tracked_nme_percent"))
     assert again < off
 
 

@@ -9,31 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.convert.recipe import Calibration
 from fkp_edge.data import FaceSet
-from fkp_edge.geometry import CROP_SIZE, extract
-from fkp_edge.train.augment import degrade, sample_crop
+from fkp_edge.geometry import CROP_SIZE, extract, tracked_crop
 from fkp_edge.train.backend import keras, tf
-from fkp_edge.train.negatives import Negatives
-from fkp_edge.train.recipe import Augment
 
 __all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias"]
 
+POINT_ERROR = 0.03
+"""Error of the points that crops come from, standard deviation in eye distances; as in training."""
+LOGIT_RANGE = 8.0
+"""Largest logit that int8 tells apart: a score of 0.9997, nearer to 1 than the output's step."""
 
-def calibration_crops(sets: list[FaceSet], recipe: Calibration) -> NDArray[np.uint8]:
-    """Crops (N, 96, 96), equally from each set, framed as in training; the same seed gives the same crops."""
-    rng = np.random.default_rng(recipe.seed)
-    config = Augment()
-    badly_framed = Negatives([], [], [])
+
+def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> NDArray[np.uint8]:
+    """Crops (N, 96, 96), equally from each set, as the tracker frames faces; the same seed gives the same crops."""
+    rng = np.random.default_rng(seed)
     crops = []
-    for number in range(recipe.count):
+    for number in range(count):
         faces = sets[number % len(sets)]
-        if rng.random() < recipe.negative_share:
-            pixels = badly_framed.draw(faces, rng)
+        index = int(rng.integers(len(faces)))
+        if faces.cropped:
+            crop = faces.crop(index)
         else:
-            index = int(rng.integers(len(faces)))
-            pixels = extract(faces.images[index], sample_crop(faces, index, rng, config))
-        crops.append(degrade(pixels, rng, config) if rng.random() < recipe.degraded_share else pixels)
+            crop = tracked_crop(faces.points[index], faces.schema, rng, point_error=POINT_ERROR)
+        crops.append(extract(faces.images[index], crop))
     return np.stack(crops)
 
 
@@ -55,7 +54,7 @@ def to_int8(model: keras.Model, crops: NDArray[np.uint8]) -> bytes:
         for crop in crops:
             yield [crop.astype(np.float32).reshape(1, CROP_SIZE, CROP_SIZE, 1)]
 
-    converter = _converter(model)
+    converter = _converter(_with_score_range(model))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -65,6 +64,19 @@ def to_int8(model: keras.Model, crops: NDArray[np.uint8]) -> bytes:
         # meant for the converter of TensorFlow 1: here the calibration crops give the input's range
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
         return bytes(converter.convert())
+
+
+def _with_score_range(model: keras.Model) -> keras.Model:
+    """`model` with int8's range of the score's logit fixed, so that `crops` need not show what is no face.
+
+    Such crops would widen every other tensor's range too (convert/README.md); without any, no score falls below 0.5.
+    """
+    if "score" not in model.output_names:
+        return model
+    logit = model.get_layer("score_logit").output
+    ranged = tf.quantization.fake_quant_with_min_max_args(logit, -LOGIT_RANGE, LOGIT_RANGE)
+    score = keras.layers.Activation("sigmoid", name="score")(keras.layers.Reshape((1,))(ranged))
+    return keras.Model(model.input, {"keypoints": model.output["keypoints"], "score": score})
 
 
 def with_bias(model: keras.Model, missing: NDArray[np.floating]) -> keras.Model:

@@ -97,12 +97,11 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> Conve
 def _quantise(model: keras.Model, described: dict[str, Any], recipe: ConvertRecipe, sets: list[FaceSet]) -> bytes:
     """The int8 flatbuffer, converted twice where the recipe corrects the bias: the first shows how far it is off."""
     calibration = recipe.calibration
-    crops = calibration_crops(sets, calibration)
+    crops = calibration_crops(sets, calibration.count, calibration.seed)
     flatbuffer = to_int8(model, crops)
     if not calibration.bias_crops:
         return flatbuffer
-    other = {"count": calibration.bias_crops, "negative_share": 0.0, "seed": calibration.seed + 1}
-    faces = calibration_crops(sets, msgspec.structs.replace(calibration, **other))
+    faces = calibration_crops(sets, calibration.bias_crops, calibration.seed + 1)
     first = KeypointModel(ModelFile(Path(), flatbuffer, _card(flatbuffer, "int8", described, recipe)))
     found = np.stack([first.predict(crop)[0] - first.mean_shape for crop in faces]).reshape(len(faces), -1)
     wanted = model.predict(faces[..., None].astype(np.float32), batch_size=128, verbose=0)["keypoints"]
@@ -113,9 +112,10 @@ def _card(flatbuffer: bytes, precision: str, described: dict[str, Any], recipe: 
     calibration = recipe.calibration
     how = (
         f"post-training, int8 weights per channel, {calibration.count} calibration crops of "
-        f"{', '.join(calibration.folders)}, seed {calibration.seed}; last layer's bias corrected on "
-        f"{calibration.bias_crops} others"
+        f"{', '.join(calibration.folders)}, seed {calibration.seed}"
     )
+    if calibration.bias_crops:
+        how += f"; last layer's bias corrected on {calibration.bias_crops} others"
     file = ModelFile(Path(), flatbuffer, None)
     return Card(
         name=described["recipe"]["name"],

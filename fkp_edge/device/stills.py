@@ -29,7 +29,7 @@ class StillSettings:
 
     haar: HaarSettings = PERMISSIVE
     """Permissive: the score throws the wrong boxes out."""
-    score: float = 0.8
+    score: float = 0.9
     """Least score of a reported face."""
     overlap: float = 0.3
     """Two reports whose boxes overlap more (intersection over union) are the same face: the better score stays."""
