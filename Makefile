@@ -76,6 +76,7 @@ results: $(DEV) ## measures what the README quotes (DATA=folder with test/, val/
 	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --crops jitter --json > $(RESULTS)/accuracy_jitter.json
 	$(FKP) eval keypoints68-int8 keypoints68-float32 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy68.json
 	.venv-dev/bin/python benchmarks/stills.py $(DATA) $(RESULTS)/stills.json
+	.venv-dev/bin/python benchmarks/scenes.py $(DATA) $(RESULTS)/scenes.json
 	.venv-dev/bin/python benchmarks/conditions.py $(DATA) $(RESULTS)/conditions.json
 	.venv-dev/bin/python benchmarks/crop_jitter.py $(DATA) $(RESULTS)/crop_jitter.json
 	.venv-dev/bin/python benchmarks/clips.py $(DATA) $(RESULTS)/clips.json

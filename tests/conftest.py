@@ -33,7 +33,10 @@ def research_data() -> Path:
     return path
 
 
-@pytest.fixture(scope="session", params=["keypoints-int8", "keypoints-float32"])
+SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))
+
+
+@pytest.fixture(scope="session", params=SHIPPED)
 def shipped(request: pytest.FixtureRequest) -> Path:
     """Each shipped model file."""
     return shipped_model(request.param)

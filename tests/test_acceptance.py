@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from fkp_edge.models import shipped_model
 
 INT8, FLOAT32 = "keypoints-int8.tflite", "keypoints-float32.tflite"
+INT8_68, FLOAT32_68 = "keypoints68-int8.tflite", "keypoints68-float32.tflite"
 
 
 def run_eval(*arguments: str) -> dict[str, dict[str, Any]]:
@@ -23,8 +25,8 @@ def run_eval(*arguments: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def figures(research_data: Path) -> dict[str, dict[str, Any]]:
-    models = [str(shipped_model(name.removesuffix(".tflite"))) for name in (INT8, FLOAT32)]
-    return run_eval(*models, "--data", str(research_data / "test"))
+    names = (INT8, FLOAT32, INT8_68, FLOAT32_68)
+    return run_eval(*(name.removesuffix(".tflite") for name in names), "--data", str(research_data / "test"))
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +35,39 @@ def scenes(research_data: Path) -> dict[str, Any]:
     return run_eval(str(shipped_model()), "--data", data, "--scenes")[INT8]["scenes"]
 
 
-@pytest.mark.parametrize(("name", "most_percent"), [("afw", 5.5), ("ytf", 6.0)])
-def test_int8_error(figures: dict[str, Any], name: str, most_percent: float) -> None:
-    assert figures[INT8]["sets"][name]["nme_percent"] <= most_percent
+@pytest.mark.parametrize(
+    ("model", "name", "most_percent"), [(INT8, "afw", 4.5), (INT8, "ytf", 5.0), (INT8_68, "afw", 5.8)]
+)
+def test_int8_error(figures: dict[str, Any], model: str, name: str, most_percent: float) -> None:
+    assert figures[model]["sets"][name]["nme_percent"] <= most_percent
 
 
 @pytest.mark.parametrize("name", ["afw", "ytf"])
-def test_int8_loses_little(figures: dict[str, Any], name: str) -> None:
-    nme = [figures[model]["sets"][name]["nme_percent"] for model in (INT8, FLOAT32)]
-    assert nme[0] <= 1.015 * nme[1]
+def test_few_faces_fail(figures: dict[str, Any], name: str) -> None:
+    assert figures[INT8]["sets"][name]["failures_percent"] <= 2
+
+
+@pytest.mark.parametrize("name", ["afw", "ytf"])
+@pytest.mark.parametrize(("int8", "float32"), [(INT8, FLOAT32), (INT8_68, FLOAT32_68)])
+def test_int8_loses_little(figures: dict[str, Any], name: str, int8: str, float32: str) -> None:
+    nme = [figures[model]["sets"][name]["nme_percent"] for model in (int8, float32)]
+    assert nme[0] <= 1.005 * nme[1]
 
 
 def test_published_figures_are_what_this_machine_measures(figures: dict[str, Any]) -> None:
-    published = Path(__file__).resolve().parents[1] / "benchmarks/results/accuracy_gt.json"
-    for entry in json.loads(published.read_text()):
+    results = Path(__file__).resolve().parents[1] / "benchmarks/results"
+    entries = [json.loads((results / f"{name}.json").read_text()) for name in ("accuracy_gt", "accuracy68")]
+    for entry in chain(*entries):
         for name, figure in entry["sets"].items():
             measured = figures[entry["model"]]["sets"][name]["nme_percent"]
             assert measured == pytest.approx(figure["nme_percent"], abs=0.01)
 
 
 def test_score_tells_faces_from_haars_errors(scenes: dict[str, Any]) -> None:
-    assert scenes["score_auc"] >= 0.98
+    # 0.995 where people whom nobody annotated are left out: benchmarks/results/scenes.json
+    assert scenes["score_auc"] >= 0.99
 
 
 def test_predict_finds_the_annotated_faces(scenes: dict[str, Any]) -> None:
-    assert scenes["found_percent"] >= 80
-    assert scenes["false_faces_per_photograph"] <= 0.15
+    assert scenes["found_percent"] >= 90
+    assert scenes["false_faces_per_photograph"] <= 0.08  # 9 of the 13 are people whom nobody annotated

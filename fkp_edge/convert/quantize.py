@@ -10,28 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data import FaceSet
-from fkp_edge.geometry import CROP_SIZE, extract, tracked_crop
+from fkp_edge.geometry import CROP_SIZE, extract
+from fkp_edge.train.augment import sample_crop
 from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.recipe import Augment
 
 __all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias"]
 
-POINT_ERROR = 0.03
-"""Error of the points that crops come from, standard deviation in eye distances; as in training."""
+FRAMING = Augment(half_share=0, wide_share=0)
+"""As Haar, the tracker and labels frame faces, without the crops far off whose offsets would widen every range."""
 LOGIT_RANGE = 8.0
 """Largest logit that int8 tells apart: a score of 0.9997, nearer to 1 than the output's step."""
 
 
 def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> NDArray[np.uint8]:
-    """Crops (N, 96, 96), equally from each set, as the tracker frames faces; the same seed gives the same crops."""
+    """Crops (N, 96, 96), equally from each set, framed as the device does; the same seed gives the same crops."""
     rng = np.random.default_rng(seed)
     crops = []
     for number in range(count):
         faces = sets[number % len(sets)]
         index = int(rng.integers(len(faces)))
-        if faces.cropped:
-            crop = faces.crop(index)
-        else:
-            crop = tracked_crop(faces.points[index], faces.schema, rng, point_error=POINT_ERROR)
+        crop = faces.crop(index) if faces.cropped else sample_crop(faces, index, rng, FRAMING)
         crops.append(extract(faces.images[index], crop))
     return np.stack(crops)
 

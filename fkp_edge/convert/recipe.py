@@ -17,8 +17,8 @@ class Calibration(Settings, frozen=True, kw_only=True):
     folders: tuple[str, ...] = ("train/lfpw", "train/helen", "train/ytf")
     """Faces below --data that the crops are drawn from, equally from each."""
     count: Annotated[int, msgspec.Meta(ge=1)] = 180
-    """Crops in all, as the tracker frames faces. Few and clean: an outlier widens a tensor's range, and with it every
-    step of int8 (measured in convert/README.md)."""
+    """Crops in all, framed as on the device. Few and clean: an outlier widens a tensor's range, and with it every step
+    of int8 (measured in convert/README.md)."""
     bias_crops: Annotated[int, msgspec.Meta(ge=0)] = 900
     """Other such crops, on which the last layer's bias is corrected; 0 leaves it."""
     seed: int = 7
