@@ -17,7 +17,7 @@ from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.negatives import Negatives
 from fkp_edge.train.recipe import Augment
 
-__all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias"]
+__all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias", "without_dense"]
 
 
 def calibration_crops(sets: list[FaceSet], recipe: Calibration) -> NDArray[np.uint8]:
@@ -32,7 +32,9 @@ def calibration_crops(sets: list[FaceSet], recipe: Calibration) -> NDArray[np.ui
             pixels = badly_framed.draw(faces, rng)
         else:
             index = int(rng.integers(len(faces)))
-            pixels = extract(faces.images[index], sample_crop(faces, index, rng, config))
+            jittered = recipe.framing == "jittered"
+            crop = sample_crop(faces, index, rng, config) if jittered else faces.crop(index)
+            pixels = extract(faces.images[index], crop)
         crops.append(degrade(pixels, rng, config) if rng.random() < recipe.degraded_share else pixels)
     return np.stack(crops)
 
@@ -40,7 +42,31 @@ def calibration_crops(sets: list[FaceSet], recipe: Calibration) -> NDArray[np.ui
 def _converter(model: keras.Model) -> Any:
     """A converter of `model` with batch size 1: TFLite wants static shapes."""
     pixels = keras.layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=1, name="pixels")
+    model = without_dense(model)
     return tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(pixels)))
+
+
+def without_dense(model: keras.Model) -> keras.Model:
+    """The same network with every Dense layer as a 1x1 convolution on one position.
+
+    A per-channel quantised Dense layer silently returns constants in older TFLite runtimes and is unproven on the Edge
+    TPU compiler.
+    """
+
+    def rewritten(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.Model):
+            return keras.models.clone_model(layer, clone_function=rewritten)
+        if not isinstance(layer, keras.layers.Dense):
+            return layer.__class__.from_config(layer.get_config())
+        inputs = int(layer.input_shape[-1])
+        convolution = keras.layers.Conv2D(layer.units, 1, activation=layer.activation, use_bias=layer.use_bias)
+        steps = [keras.layers.Reshape((1, 1, inputs)), convolution, keras.layers.Reshape((layer.units,))]
+        # without an Input of its own: clone_model loops for ever where a layer brings one that the old layer had not
+        return keras.Sequential(steps, name=layer.name)
+
+    copy = keras.models.clone_model(model, clone_function=rewritten)
+    copy.set_weights([old.reshape(new.shape) for old, new in zip(model.get_weights(), copy.weights, strict=True)])
+    return copy
 
 
 def to_float32(model: keras.Model) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,6 +18,9 @@ class Calibration(Settings, frozen=True, kw_only=True):
     """Faces below --data that the crops are drawn from, equally from each."""
     count: Annotated[int, msgspec.Meta(ge=1)] = 600
     """Crops in all."""
+    framing: Literal["jittered", "labels"] = "jittered"
+    """As the device frames faces, or by the labels only: whole pictures where they are ready crops, as published
+    networks are trained."""
     degraded_share: float = 0.5
     """Share of crops with the light, blur and noise of training; the rest as photographed."""
     negative_share: float = 0.15

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ TURNED = 0.3
 """Distance of a turned face's nose tip from the eyes' middle, along the eyes, in distances of the eye centres."""
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -121,12 +122,12 @@ def _turned(faces: FaceSet) -> NDArray[np.bool_]:
     return np.asarray(np.abs((nose * across).sum(1)) > TURNED * (across**2).sum(1))
 
 
-def ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
+def ahead(batches: Iterator[T], depth: int = 4) -> Iterator[T]:
     """`batches`, up to `depth` of them made in advance by a thread that ends with the iteration."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+    ready: queue.Queue[T | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(item: Batch | BaseException | None) -> None:
+    def put(item: T | BaseException | None) -> None:
         while not stop.is_set():
             with contextlib.suppress(queue.Full):
                 ready.put(item, timeout=0.2)

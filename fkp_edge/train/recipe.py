@@ -129,8 +129,9 @@ class Fit(Settings, frozen=True, kw_only=True):
 
 
 class Recipe(Settings, frozen=True, kw_only=True):
-    """One training run."""
+    """One training run of the network that ships; the other kinds of recipe stand in `published/recipe.py`."""
 
+    kind: Literal["keypointnet"] = "keypointnet"
     name: str
     """Name of the model, as its card shows it."""
     data: Data
