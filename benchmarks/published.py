@@ -35,8 +35,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPES = REPOSITORY / "train" / "published"
 RESULT = REPOSITORY / "benchmarks" / "results" / "published.json"
 FLAGSHIP = "keypointnet"
-SHARES = {"vgg16": 1 / 3, "vgg19": 1 / 3}
-"""Recipes that get a share of the minutes only: an epoch of them alone takes several times the budget on two cores."""
 NOT_RUN = ("vgg16_imagenet", "vgg19_imagenet")
 """Recipes that start from ImageNet weights, which could not be had where this was measured."""
 CONVERSION = ConvertRecipe(
@@ -75,9 +73,11 @@ def measure(path: Path, data: Path, out: Path, minutes: float) -> dict[str, Any]
         row = _measure_knn(recipe, data, folder)
     else:
         assert isinstance(recipe, PublishedRecipe), path
-        row = _measure_network(recipe, data, folder, minutes * SHARES.get(path.stem, 1.0))
-    row |= {"recipe": path.stem, "missing": recipe.missing, "full_budget": path.stem not in SHARES}
+        row = _measure_network(recipe, data, folder, minutes)
+    row |= {"recipe": path.stem, "missing": recipe.missing}
     noted.write_text(json.dumps(row, indent=1) + "\n")
+    for checkpoints in folder.rglob("checkpoints"):  # hundreds of megabytes each
+        shutil.rmtree(checkpoints)
     return row
 
 
@@ -95,8 +95,6 @@ def _measure_network(recipe: PublishedRecipe, data: Path, folder: Path, minutes:
     done = convert(trained.model, CONVERSION, data_dir=data)
     paths = done.save(folder / f"{folder.name}-int8.tflite", overwrite=True)
     epochs = [json.loads(line) for file in folder.rglob("history.jsonl") for line in file.read_text().splitlines()]
-    for checkpoints in folder.rglob("checkpoints"):  # hundreds of megabytes each
-        shutil.rmtree(checkpoints)
     card = done.files["int8"][1]
     return {
         "parameters": card.parameters,
@@ -134,16 +132,16 @@ def latencies_ms(models: dict[str, KeypointModel], data: Path) -> dict[str, floa
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown, best first; recipes that were not run at the end."""
     lines = [
-        "| recipe | missing values | parameters | float RMSE px | float MAE px | float MSE px² | int8 RMSE px "
+        "| recipe | missing values | epochs | parameters | float RMSE px | float MAE px | float MSE px² | int8 RMSE px "
         "| int8 file MB | time of one inference | its author, own data, px² |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda r: r["float"]["rmse_px"]):
-        errors, mark = row["float"], "" if row["full_budget"] else " *"
-        network = "int8" in row
+        errors, network = row["float"], "int8" in row
         cells = [
-            row["recipe"] + mark,
+            row["recipe"],
             row["missing"],
+            str(row["epochs"]) if network else "-",
             f"{row['parameters']:,}" if network else "none",
             f"{errors['rmse_px']:.2f}",
             f"{errors['mae_px']:.2f}",
@@ -154,7 +152,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             AUTHORS.get(row["recipe"], "-"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += [f"| {name} | {' | '.join(['not run', *['-'] * 7])} | {AUTHORS[name]} |" for name in NOT_RUN]
+    lines += [f"| {name} | {' | '.join(['not run', *['-'] * 8])} | {AUTHORS[name]} |" for name in NOT_RUN]
     return "\n".join(lines)
 
 
@@ -172,7 +170,7 @@ def main() -> int:
     for row in rows:
         if row["recipe"] in took:
             row["latency_ratio"] = took[row["recipe"]] / took[FLAGSHIP]
-    result = {"minutes": args.minutes, "shares": SHARES, "not_run": NOT_RUN, "rows": rows}
+    result = {"minutes": args.minutes, "not_run": NOT_RUN, "rows": rows}
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(table(rows))
     return 0

@@ -45,4 +45,9 @@ def test_a_network_without_dense_layers_stays_what_it_is():
     pixels = layers.Input((96, 96, 1))
     out = layers.Reshape((2,))(layers.Conv2D(2, 1)(layers.AveragePooling2D(96)(pixels)))
     rewritten = without_dense(keras.Model(pixels, {"keypoints": out}))
-    assert [type(layer).__name__ for layer in rewritten.layers] == ["InputLayer", "AveragePooling2D", "Conv2D", "Reshape"]
+    assert [type(layer).__name__ for layer in rewritten.layers] == [
+        "InputLayer",
+        "AveragePooling2D",
+        "Conv2D",
+        "Reshape",
+    ]
