@@ -67,7 +67,7 @@ def predict_units(model: keras.Model, pixels: NDArray[np.uint8], mean_shape: NDA
     return np.asarray(np.concatenate(out).reshape(len(pixels), -1, 2) + mean_shape, np.float32)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class NetworkFit:
     """The state of one training."""
 
