@@ -24,6 +24,7 @@ from fkp_edge.convert.recipe import Calibration, ConvertRecipe
 from fkp_edge.convert.run import convert
 from fkp_edge.data import read_kaggle
 from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.train.backend import keras
 from fkp_edge.train.kinds import read_recipe
 from fkp_edge.train.published.knn import nearest_points
 from fkp_edge.train.published.missing import prepared
@@ -69,6 +70,7 @@ def measure(path: Path, data: Path, out: Path, minutes: float) -> dict[str, Any]
     if noted.exists():
         return dict(json.loads(noted.read_text()))
     print(f"== {path.stem}", file=sys.stderr, flush=True)
+    keras.backend.clear_session()  # the networks before take gigabytes
     if isinstance(recipe, KnnRecipe):
         row = _measure_knn(recipe, data, folder)
     else:

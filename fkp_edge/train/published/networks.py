@@ -6,6 +6,8 @@ units. Where an author says nothing (padding, activations), what his code or fra
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,9 +179,9 @@ def _load_vgg_weights(base: keras.Model, config: Network, data_dir: Path) -> Non
     name = f"{config.layers}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     if config.weights == "imagenet":
         try:
-            source = getattr(keras.applications, config.layers.upper())(
-                include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3)
-            )
+            build = getattr(keras.applications, config.layers.upper())
+            with contextlib.redirect_stdout(sys.stderr):  # Keras shows the download's progress on stdout
+                source = build(include_top=False, weights="imagenet", input_shape=(CROP_SIZE, CROP_SIZE, 3))
         except Exception as error:  # Keras's get_file raises Exception itself
             reason = str(error).splitlines()[0]
             raise InputError(
