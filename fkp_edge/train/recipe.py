@@ -131,7 +131,6 @@ class Fit(Settings, frozen=True, kw_only=True):
 class Recipe(Settings, frozen=True, kw_only=True):
     """One training run of the network that ships; the other kinds of recipe stand in `published/recipe.py`."""
 
-    kind: Literal["keypointnet"] = "keypointnet"
     name: str
     """Name of the model, as its card shows it."""
     data: Data
@@ -141,3 +140,5 @@ class Recipe(Settings, frozen=True, kw_only=True):
     network: Network = Network()
     augment: Augment = Augment()
     loss: Loss = Loss()
+    kind: Literal["keypointnet"] = "keypointnet"
+    """Tells recipes of different kinds apart."""
