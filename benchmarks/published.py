@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import shutil
 import statistics
 import sys
@@ -172,7 +174,8 @@ def main() -> int:
     for row in rows:
         if row["recipe"] in took:
             row["latency_ratio"] = took[row["recipe"]] / took[FLAGSHIP]
-    result = {"minutes": args.minutes, "not_run": NOT_RUN, "rows": rows}
+    machine = {"machine": platform.machine(), "cores": os.cpu_count()}
+    result = machine | {"minutes": args.minutes, "not_run": NOT_RUN, "rows": rows}
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(table(rows))
     return 0
