@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -183,3 +184,10 @@ def test_the_baseline_is_measured_without_a_network(published, tmp_path: Path, k
     row = published.measure(published.RECIPES / "knn.toml", tmp_path, tmp_path / "out", 1.0)
     assert row["float"]["rmse_px"] == pytest.approx(0, abs=1e-3)  # every face has the same points
     assert (tmp_path / "out/knn.json").exists()
+
+
+def test_the_readme_shows_the_results(published):
+    results = json.loads(published.RESULT.read_text())
+    text = (published.RECIPES / "README.md").read_text()
+    assert published.table(results["rows"]) in text
+    assert f"--minutes {results['minutes']:g}`" in text

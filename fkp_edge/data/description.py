@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data.faceset import FaceSet
-from fkp_edge.geometry import CROP_SIZE, crop_from_track, extract
+from fkp_edge.geometry import CROP_SIZE, crop_from_track
 
-__all__ = ["Description", "PointCount", "Suspicion", "crops_of", "describe"]
+__all__ = ["Description", "PointCount", "Suspicion", "describe"]
 
 ODD = 6.0
 """A point this many times as far from its place as is usual for it looks wrong."""
@@ -62,17 +62,10 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     """The oddest first."""
 
 
-def crops_of(faces: FaceSet) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The crops (N, 96, 96) that frame `faces` and their points in crop pixels (N, K, 2)."""
-    crops = [faces.crop(i) for i in range(len(faces))]
-    pixels = [image if faces.cropped else extract(image, crop) for image, crop in zip(faces.images, crops, strict=True)]
-    units = np.stack([crop.to_units(points) for crop, points in zip(crops, faces.points, strict=True)])
-    return np.stack(pixels), np.asarray(units * CROP_SIZE - 0.5, np.float32)
-
-
 def describe(faces: FaceSet) -> Description:
     """Counts, missing values and spread of `faces`, duplicates among them, and labels that look wrong."""
-    pixels, points = crops_of(faces)
+    crops = faces.as_crops()
+    pixels, points = np.stack(list(crops.images)), crops.points
     known = np.asarray(np.isfinite(points).all(2))
     sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in faces.images]
     return Description(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.data.description import Description, crops_of
+from fkp_edge.data.description import Description
 from fkp_edge.data.faceset import FaceSet
 from fkp_edge.draw import draw_points, sheet
 from fkp_edge.geometry import CROP_SIZE
@@ -23,8 +23,7 @@ TEXT = cv2.FONT_HERSHEY_SIMPLEX
 
 def draw_overview(faces: FaceSet, description: Description) -> NDArray[np.uint8]:
     """The mean crop with an ellipse of two standard deviations a point, beside bars of how often each is there."""
-    pixels, _ = crops_of(faces)
-    mean = np.asarray(pixels.mean(0), np.uint8)
+    mean = np.asarray(np.mean(list(faces.as_crops().images), axis=0), np.uint8)
     size = (CROP_SIZE * ZOOM, CROP_SIZE * ZOOM)
     face = cv2.cvtColor(cv2.resize(mean, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2BGR)
     for point in description.points:
@@ -58,12 +57,12 @@ def draw_samples(faces: FaceSet, *, count: int, seed: int) -> NDArray[np.uint8]:
     """A sheet of `count` faces drawn at random, labelled points green."""
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(faces))[:count])
-    pixels, points = crops_of(faces)
+    crops = faces.as_crops()
     tiles = []
     for row in rows:
         tile = np.asarray(
-            cv2.cvtColor(cv2.resize(pixels[row], None, fx=SAMPLE_ZOOM, fy=SAMPLE_ZOOM), cv2.COLOR_GRAY2BGR)
+            cv2.cvtColor(cv2.resize(crops.images[row], None, fx=SAMPLE_ZOOM, fy=SAMPLE_ZOOM), cv2.COLOR_GRAY2BGR)
         )
-        draw_points(tile, (points[row] + 0.5) * SAMPLE_ZOOM - 0.5, color=GREEN)
+        draw_points(tile, (crops.points[row] + 0.5) * SAMPLE_ZOOM - 0.5, color=GREEN)
         tiles.append(np.asarray(tile, np.uint8))
     return sheet(tiles, columns=min(8, len(tiles)))

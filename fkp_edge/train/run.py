@@ -39,7 +39,7 @@ class TrainResult:
     """What `train` left behind."""
 
     model: Path
-    """tf-keras model file; beside it model.json with recipe, schema and figures."""
+    """tf-keras model file; beside it model.json with recipe, schema and figures. For knn: figures.json."""
     validation: dict[str, Any]
     """Figures by validation set."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fkp_edge import data
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE, extract
+from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import FKP15
 from fkp_edge.train.published.recipe import Data
 
@@ -26,14 +26,8 @@ def load_rows(config: Data, data_dir: Path) -> FaceSet:
     """
     path = data_dir / config.file
     zipped = path.with_suffix(".zip")
-    faces = data.load_one(zipped if path.suffix == ".csv" and not path.exists() and zipped.exists() else path, FKP15)
-    if faces.cropped:
-        return faces
-    crops = [faces.crop(i) for i in range(len(faces))]
-    images = [extract(image, crop) for image, crop in zip(faces.images, crops, strict=True)]
-    units = [crop.to_units(points) for crop, points in zip(crops, faces.points, strict=True)]
-    points = (np.stack(units) * CROP_SIZE - 0.5).astype(np.float32)
-    return replace(faces, images=images, points=points, cropped=True)
+    found = zipped if path.suffix == ".csv" and not path.exists() and zipped.exists() else path
+    return data.load_one(found, FKP15).as_crops()
 
 
 def chosen(faces: FaceSet, rows: NDArray[np.intp], name: str) -> FaceSet:
