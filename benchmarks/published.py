@@ -145,7 +145,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = [
             row["recipe"],
             row["missing"],
-            str(row["epochs"]) if network else "-",
+            f"{row['epochs']} in {row['minutes']:.1f} min" if network else "-",
             f"{row['parameters']:,}" if network else "none",
             f"{errors['rmse_px']:.2f}",
             f"{errors['mae_px']:.2f}",

@@ -156,7 +156,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def published_row(name: str, rmse: float, **more: object) -> dict[str, object]:
     errors = {"rmse_px": rmse, "mae_px": 1.0, "mse_px2": rmse**2, "nme_percent": 5.0}
-    network = {"epochs": 7, "parameters": 943054, "int8": errors, "latency_ratio": 0.5}
+    network = {"epochs": 7, "minutes": 1.25, "parameters": 943054, "int8": errors, "latency_ratio": 0.5}
     return {"recipe": name, "missing": "ffill", "float": errors, "bytes": 1e6} | network | more
 
 
@@ -164,7 +164,9 @@ def test_the_table_is_sorted_by_error_and_ends_with_what_was_not_run(published):
     rows = [published_row("lenet5", 3.0), published_row("vgg16", 4.0), published_row("a", 2.0)]
     lines = published.table(rows).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:5]] == ["| a", "| lenet5", "| vgg16"]
-    assert lines[3] == ("| lenet5 | ffill | 7 | 943,054 | 3.00 | 1.00 | 9.00 | 3.00 | 1.00 | 0.5 x | dev MSE 20.01 |")
+    assert lines[3] == (
+        "| lenet5 | ffill | 7 in 1.2 min | 943,054 | 3.00 | 1.00 | 9.00 | 3.00 | 1.00 | 0.5 x | dev MSE 20.01 |"
+    )
     assert lines[5].startswith("| vgg16_imagenet | not run |")
     assert {line.count("|") for line in lines} == {12}
 
