@@ -109,7 +109,36 @@ def build_parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
     convert.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser
+
+
+def _add_data_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    file_help = "labelled faces: Kaggle's CSV or zip, MUCT's CSV, or a folder of .pts"
+
+    describe = actions.add_parser("describe", help="rows, missing values, spread, duplicates, suspicious labels")
+    describe.add_argument("file", type=Path, metavar="FILE", help=file_help)
+    describe.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw the mean face and the spread of points"
+    )
+    describe.add_argument("--json", action="store_true", help="print the description as JSON")
+
+    samples = actions.add_parser("samples", help="draw a sheet of faces with their points")
+    samples.add_argument("file", type=Path, metavar="FILE", help=file_help)
+    samples.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the sheet")
+    samples.add_argument("--count", type=_positive, default=32, metavar="N", help="faces (default: 32)")
+    samples.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+
+    submit = actions.add_parser("submit", help="predict Kaggle's test set and write the submission file")
+    _add_model(submit)
+    submit.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
+    _add_data(submit, "folder with Kaggle's test.csv or .zip and IdLookupTable.csv")
+    submit.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the submission")
+
+    kaggle = actions.add_parser("kaggle", help="fetch the competition's files through the kaggle client")
+    kaggle.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

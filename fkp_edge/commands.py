@@ -20,7 +20,7 @@ from fkp_edge.errors import InputError
 if TYPE_CHECKING:
     from fkp_edge.interpreter import KeypointModel
 
-__all__ = ["convert", "eval", "predict", "print_error", "run", "train", "watch"]
+__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "watch"]
 
 
 def print_error(error: Exception) -> None:
@@ -154,18 +154,17 @@ def _accuracy_table(results: list[dict[str, Any]]) -> str:
 def train(args: Namespace) -> int:
     """Trains a recipe."""
     from fkp_edge.device.haar import HaarDetector, HaarSettings
-    from fkp_edge.settings import read_toml
-    from fkp_edge.train.recipe import Recipe
-    from fkp_edge.train.run import train as train_recipe
+    from fkp_edge.train.kinds import read_recipe, train_any
 
-    recipe = read_toml(args.recipe, Recipe)
+    recipe = read_recipe(args.recipe)
     # permissive: the wrong boxes are what the score learns from
     detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096))
-    result = train_recipe(
+    result = train_any(
         recipe, data_dir=args.data, out=args.out, propose=detector.detect, start=args.start, resume=args.resume
     )
     for name, figures in result.validation.items():
-        print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces")
+        errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
+        print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")
     print(result.model)
     return 0
 
@@ -198,6 +197,13 @@ def convert(args: Namespace) -> int:
     for precision, path in paths.items():
         print(f"{precision}: {path}")
     return 0
+
+
+def data(args: Namespace) -> int:
+    """Looks into labelled files; Kaggle's files and submission."""
+    from fkp_edge import data_commands
+
+    return int(getattr(data_commands, args.action)(args))
 
 
 def open_model_of(args: Namespace) -> KeypointModel:

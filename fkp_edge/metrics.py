@@ -69,11 +69,12 @@ def summarise(
     Args:
         predicted, true: (N, K, 2) pixels of the pictures.
         schema: names the points.
-        scale: (N,) crop pixels (96 a side) per picture pixel, for the RMSE.
+        scale: (N,) crop pixels (96 a side) per picture pixel, for `rmse_px` and `mae_px`, which are of coordinates.
     """
     nme = face_nme(predicted, true, schema)
     used = nme[np.isfinite(nme)]
     distances = point_distances(predicted, true)
+    offsets = np.abs(np.asarray(predicted, np.float64) - true) * scale[:, None, None]
     crop_pixels = distances * scale[:, None]
     normalised = distances / schema.inter_ocular(true)[:, None]
     low, high = bootstrap_interval(used)
@@ -85,5 +86,6 @@ def summarise(
         "failures_percent": 100 * float(np.mean(used > FAILURE)),
         "ced_auc": ced_auc(used),
         "rmse_px": float(np.sqrt(np.nanmean(crop_pixels**2) / 2)),
+        "mae_px": float(np.nanmean(offsets)),
         "per_point_percent": {name: 100 * float(v) for name, v in zip(schema.names, per_point, strict=True)},
     }

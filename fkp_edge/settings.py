@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from fkp_edge.errors import InputError
 
-__all__ = ["Settings", "parse_settings", "read_toml"]
+__all__ = ["Settings", "parse_settings", "read_toml", "read_values"]
 
 MAX_BYTES = 2**20
 
@@ -30,6 +30,15 @@ def read_toml(path: Path, kind: type[T]) -> T:
         InputError: the file is missing or no TOML, a key is unknown (the nearest known one is named) or a value is of
             the wrong type.
     """
+    return parse_settings(read_values(path), kind, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """What the TOML file `path` says, not yet checked.
+
+    Raises:
+        InputError: the file is missing or no TOML.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
@@ -38,10 +47,9 @@ def read_toml(path: Path, kind: type[T]) -> T:
     if len(text) > MAX_BYTES:
         raise InputError(f"{path} has over {MAX_BYTES} bytes; expected a small TOML file")
     try:
-        values = tomllib.loads(text.decode())
+        return tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
-    return parse_settings(values, kind, str(path))
 
 
 def parse_settings(values: dict[str, Any], kind: type[T], where: str) -> T:
@@ -59,5 +67,11 @@ def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: s
         if key not in hints:
             near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
             raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}? known: {', '.join(hints)}")
+        if get_origin(hints[key]) is Literal and isinstance(value, str) and value not in get_args(hints[key]):
+            known = get_args(hints[key])
+            near = difflib.get_close_matches(value, known, n=1, cutoff=0)
+            raise InputError(
+                f"{where}: {key} = {value!r}; did you mean {near[0]!r}? expected one of {', '.join(known)}"
+            )
         if isinstance(value, dict) and isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct):
             _refuse_unknown(value, hints[key], f"{where} [{key}]")

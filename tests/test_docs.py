@@ -18,7 +18,12 @@ from fkp_edge.models import shipped_model
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))
 README = (REPOSITORY / "README.md").read_text()
-PAGES = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("*/README.md"), *REPOSITORY.glob("docs/*.md")]
+PAGES = [
+    *REPOSITORY.glob("*.md"),
+    *REPOSITORY.glob("*/README.md"),
+    *REPOSITORY.glob("train/published/README.md"),
+    *REPOSITORY.glob("docs/*.md"),
+]
 SETS = {"AFW": "afw", "YouTube Faces": "ytf"}
 CROPS = {"the labels'": "gt", "as the tracker frames them": "jitter", "Haar's box": "haar"}
 
@@ -102,8 +107,10 @@ def test_the_acceptance_figures_hold() -> None:
 
 
 def test_every_command_and_option_in_the_table_exists() -> None:
-    rows = re.findall(r"^\| `fkp-edge (\w+)([^`]*)`", README, re.MULTILINE)
-    parsers = next(a for a in build_parser()._actions if a.dest == "command").choices
+    rows = re.findall(r"^\| `fkp-edge (data \w+|\w+)([^`]*)`", README, re.MULTILINE)
+    parsers = dict(next(a for a in build_parser()._actions if a.dest == "command").choices)
+    actions = next(a for a in parsers.pop("data")._actions if a.dest == "action").choices
+    parsers |= {f"data {action}": parser for action, parser in actions.items()}
     assert {command for command, _ in rows} == set(parsers)
     for command, rest in rows:
         options = parsers[command]._option_string_actions

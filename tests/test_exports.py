@@ -11,8 +11,8 @@ import fkp_edge
 EXPORTS = {
     "fkp_edge": "__version__",
     "fkp_edge.cli": "build_parser main",
-    "fkp_edge.data": "FaceSet Scene find_pictures load load_one read_ibug_folder read_kaggle read_picture read_pts "
-    "read_scenes",
+    "fkp_edge.data": "FaceSet Scene find_pictures load load_one read_ibug_folder read_kaggle read_kaggle_test "
+    "read_muct read_picture read_pts read_scenes",
     "fkp_edge.device": "Engine EngineSettings FakeCamera HaarDetector HaarSettings InlineSearch Runtime StillFinder "
     "ThreadedSearch open_source",
     "fkp_edge.draw": "draw_face draw_points sheet",
@@ -37,7 +37,7 @@ EXPORTS = {
     ),
     "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
-    "fkp_edge.settings": "Settings parse_settings read_toml",
+    "fkp_edge.settings": "Settings parse_settings read_toml read_values",
 }
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]

@@ -15,7 +15,7 @@ from fkp_edge.train.augment import sample_crop
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.recipe import Augment
 
-__all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias"]
+__all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias", "without_dense"]
 
 FRAMING = Augment(half_share=0, wide_share=0)
 """As Haar, the tracker and labels frame faces, without the crops far off whose offsets would widen every range."""
@@ -38,7 +38,31 @@ def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> NDArray[np.
 def _converter(model: keras.Model) -> Any:
     """A converter of `model` with batch size 1: TFLite wants static shapes."""
     pixels = keras.layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=1, name="pixels")
+    model = without_dense(model)
     return tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(pixels)))
+
+
+def without_dense(model: keras.Model) -> keras.Model:
+    """The same network with every Dense layer as a 1x1 convolution on one position.
+
+    A per-channel quantised Dense layer silently returns constants in older TFLite runtimes and is unproven on the Edge
+    TPU compiler.
+    """
+
+    def rewritten(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.Model):
+            return keras.models.clone_model(layer, clone_function=rewritten)
+        if not isinstance(layer, keras.layers.Dense):
+            return layer.__class__.from_config(layer.get_config())
+        inputs = int(layer.input_shape[-1])
+        convolution = keras.layers.Conv2D(layer.units, 1, activation=layer.activation, use_bias=layer.use_bias)
+        steps = [keras.layers.Reshape((1, 1, inputs)), convolution, keras.layers.Reshape((layer.units,))]
+        # without an Input of its own: clone_model loops for ever where a layer brings one that the old layer had not
+        return keras.Sequential(steps, name=layer.name)
+
+    copy = keras.models.clone_model(model, clone_function=rewritten)
+    copy.set_weights([old.reshape(new.shape) for old, new in zip(model.get_weights(), copy.weights, strict=True)])
+    return copy
 
 
 def to_float32(model: keras.Model) -> bytes:

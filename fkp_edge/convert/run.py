@@ -121,7 +121,7 @@ def _card(flatbuffer: bytes, precision: str, described: dict[str, Any], recipe: 
         name=described["recipe"]["name"],
         schema=described["schema"],
         mean_shape=tuple((float(x), float(y)) for x, y in described["mean_shape"]),
-        has_score=True,
+        has_score=described["has_score"],
         flatbuffer_sha256=file.sha256,
         flatbuffer_bytes=len(flatbuffer),
         precision=precision,

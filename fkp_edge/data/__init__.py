@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fkp_edge.data.faceset import FaceSet
 from fkp_edge.data.ibug import Scene, read_ibug_folder, read_pts, read_scenes
-from fkp_edge.data.kaggle import read_kaggle
+from fkp_edge.data.kaggle import read_kaggle, read_kaggle_test
+from fkp_edge.data.muct import MUCT_COLUMNS, read_muct
 from fkp_edge.data.pictures import find_pictures, read_picture
 from fkp_edge.errors import InputError
 from fkp_edge.keypoints import FKP15, Schema
@@ -19,6 +20,8 @@ __all__ = [
     "load_one",
     "read_ibug_folder",
     "read_kaggle",
+    "read_kaggle_test",
+    "read_muct",
     "read_picture",
     "read_pts",
     "read_scenes",
@@ -26,7 +29,7 @@ __all__ = [
 
 
 def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
-    """The face sets at `path`: a Kaggle CSV or zip, a folder of .pts, or a folder of such folders.
+    """The face sets at `path`: a Kaggle CSV or zip, MUCT's CSV, a folder of .pts, or a folder of such folders.
 
     Raises:
         InputError: nothing readable is there, or `schema` has points that the labels lack.
@@ -34,7 +37,7 @@ def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
     if path.suffix.lower() in {".csv", ".zip"}:
         if schema is not FKP15:
             raise InputError(f"{path} labels Kaggle's 15 points; expected a model of schema fkp15, got {schema.name}")
-        return [read_kaggle(path)]
+        return [read_muct(path) if _is_muct(path) else read_kaggle(path)]
     if not path.is_dir():
         raise InputError(f"{path} does not exist; expected a folder of .pts files or Kaggle's training.csv or .zip")
     folders = [path, *sorted(p for p in path.iterdir() if p.is_dir())]
@@ -42,6 +45,15 @@ def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
     if not sets:
         raise InputError(f"no labelled faces in {path}; expected NAME.pts beside NAME.jpg, there or one folder below")
     return sets
+
+
+def _is_muct(path: Path) -> bool:
+    header = ",".join(MUCT_COLUMNS).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(header)) == header
+    except OSError:  # the reader says what is wrong
+        return False
 
 
 def load_one(path: Path, schema: Schema) -> FaceSet:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.geometry import CROP_SIZE, Crop, crop_from_labels
+from fkp_edge.geometry import CROP_SIZE, Crop, crop_from_labels, extract
 from fkp_edge.keypoints import Points, Schema
 
 __all__ = ["FaceSet"]
@@ -40,3 +40,13 @@ class FaceSet:
             middle = (CROP_SIZE - 1) / 2
             return Crop(middle, middle, CROP_SIZE)
         return crop_from_labels(self.points[index], self.schema)
+
+    def as_crops(self) -> FaceSet:
+        """The same faces as ready 96x96 crops, framed by their labels; itself where they already are."""
+        if self.cropped:
+            return self
+        crops = [self.crop(i) for i in range(len(self))]
+        images = [extract(image, crop) for image, crop in zip(self.images, crops, strict=True)]
+        units = np.stack([crop.to_units(points) for crop, points in zip(crops, self.points, strict=True)])
+        points = np.asarray(units * CROP_SIZE - 0.5, np.float32)
+        return replace(self, images=images, points=points, cropped=True)

@@ -9,7 +9,7 @@ import csv
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -22,12 +22,13 @@ from fkp_edge.errors import InputError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import FKP15
 
-__all__ = ["read_kaggle"]
+__all__ = ["COLUMNS", "read_kaggle", "read_kaggle_test", "table_rows", "whole_number"]
 
 PIXELS = CROP_SIZE * CROP_SIZE
 MAX_CSV_BYTES = 2 * 2**30
 MAX_CELL = 8 * PIXELS
 COLUMNS = tuple(f"{name}_{axis}" for name in FKP15.names for axis in "xy")
+"""Kaggle's 30 coordinates, in its order."""
 
 
 @contextmanager
@@ -54,36 +55,108 @@ def _open_text(path: Path) -> Iterator[TextIO]:
 
 
 def read_kaggle(path: Path) -> FaceSet:
-    """The rows of a training.csv or training.zip as 96x96 pictures with 15 points, NaN where a cell is empty.
+    """The rows of a training.csv or .zip as 96x96 pictures with 15 points, NaN where a cell is empty.
+
+    A test.csv or .zip, which has no points, takes them from the test_labels.csv beside it.
 
     Raises:
         InputError: a column is missing, or a row has a wrong pixel count or a cell that is no number; the text names
-            file, row (the header is row 1) and column.
+            file, row (the header is row 1) and column. Or a test.csv has no labels beside it.
     """
-    csv.field_size_limit(MAX_CELL)
-    points, images = [], []
     with _open_text(path) as file:
-        reader = csv.reader(file)
-        try:
-            header = next(reader, [])
-            missing = [c for c in (*COLUMNS, "Image") if c not in header]
-            if missing:
-                raise InputError(f"{path} has no column {missing[0]!r}; expected Kaggle's 30 coordinates and Image")
-            order = [header.index(column) for column in COLUMNS]
-            image_at = header.index("Image")
-            for row in reader:
-                where = f"{path} row {reader.line_num}"
-                if len(row) != len(header):
-                    raise InputError(f"{where} has {len(row)} cells, expected {len(header)}")
-                points.append([_coordinate(row[i], where, header[i]) for i in order])
-                images.append(_pixels(row[image_at], where))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(f"{path} row {reader.line_num}: {error}; expected comma-separated text") from error
-    if not images:
-        raise InputError(f"{path} has no rows; expected at least one face")
+        header = next(_reader(file, path), [])
+    if "ImageId" in header and COLUMNS[0] not in header:
+        return _read_labelled_test(path)
+    points, images = [], []
+    for where, cells in table_rows(path, (*COLUMNS, "Image"), "Kaggle's 30 coordinates and Image"):
+        points.append(_coordinates(cells, where))
+        images.append(_pixels(cells[-1], where))
     labels = tuple(f"row {i + 2}" for i in range(len(images)))
-    array = np.array(points, np.float32).reshape(len(points), FKP15.size, 2)
+    return FaceSet(path.stem, FKP15, np.array(points, np.float32), images, labels, cropped=True)
+
+
+def read_kaggle_test(path: Path) -> tuple[tuple[int, ...], list[NDArray[np.uint8]]]:
+    """The ImageIds of a test.csv or .zip and their 96x96 pictures.
+
+    Raises:
+        InputError: as `read_kaggle`; or an ImageId comes twice.
+    """
+    ids, images = [], []
+    for where, cells in table_rows(path, ("ImageId", "Image"), "Kaggle's ImageId and Image"):
+        ids.append(whole_number(cells[0], where, "ImageId"))
+        images.append(_pixels(cells[1], where))
+    if len(set(ids)) != len(ids):
+        twice = next(number for number in ids if ids.count(number) > 1)
+        raise InputError(f"{path} has ImageId {twice} twice; expected each once")
+    return tuple(ids), images
+
+
+def _read_labelled_test(path: Path) -> FaceSet:
+    beside = path.with_name("test_labels.csv")
+    if not beside.exists():
+        raise InputError(
+            f"{path} has no labels (Kaggle keeps those of its test set); expected test_labels.csv beside it, or the "
+            "training file"
+        )
+    points = {}
+    for where, cells in table_rows(beside, ("ImageId", *COLUMNS), "ImageId and Kaggle's 30 coordinates"):
+        points[whole_number(cells[0], where, "ImageId")] = _coordinates(cells[1:], where)
+    ids, images = read_kaggle_test(path)
+    if lost := next((number for number in ids if number not in points), None):
+        raise InputError(f"{beside} has no row for ImageId {lost} of {path.name}; expected every picture's labels")
+    labels = tuple(f"ImageId {number}" for number in ids)
+    array = np.array([points[number] for number in ids], np.float32)
     return FaceSet(path.stem, FKP15, array, images, labels, cropped=True)
+
+
+def _reader(file: TextIO, path: Path) -> Iterator[list[str]]:
+    """The rows of a CSV; what is no text is an error that names the row."""
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(file)
+    try:
+        yield from reader
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} row {reader.line_num}: {error}; expected comma-separated text") from error
+
+
+def table_rows(path: Path, columns: Sequence[str], expected: str) -> Iterator[tuple[str, list[str]]]:
+    """The cells of `columns` in each row of the CSV or zip at `path`, after the row's place as errors name it.
+
+    Raises:
+        InputError: a column is missing (`expected` says what the file should have), a row is short, or there is none.
+    """
+    with _open_text(path) as file:
+        reader = _reader(file, path)
+        header = next(reader, [])
+        missing = [c for c in columns if c not in header]
+        if missing:
+            raise InputError(f"{path} has no column {missing[0]!r}; expected {expected}")
+        order = [header.index(column) for column in columns]
+        number = 1
+        for number, row in enumerate(reader, 2):
+            where = f"{path} row {number}"
+            if len(row) != len(header):
+                raise InputError(f"{where} has {len(row)} cells, expected {len(header)}")
+            yield where, [row[i] for i in order]
+        if number == 1:
+            raise InputError(f"{path} has no rows; expected at least one")
+
+
+def _coordinates(cells: Sequence[str], where: str) -> list[list[float]]:
+    """The 15 points of a row, from cells in the order of `COLUMNS`."""
+    flat = [_coordinate(cell, where, column) for cell, column in zip(cells, COLUMNS, strict=False)]
+    return [flat[i : i + 2] for i in range(0, len(flat), 2)]
+
+
+def whole_number(cell: str, where: str, column: str) -> int:
+    """The cell as a whole number from 1.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not (cell.isascii() and cell.isdigit() and len(cell) < 10 and int(cell)):
+        raise InputError(f"{where} column {column}: {cell[:20]!r} is not a whole number; expected 1 or more")
+    return int(cell)
 
 
 def _coordinate(cell: str, where: str, column: str) -> float:

@@ -11,6 +11,7 @@ from fkp_edge.errors import MissingPartError
 
 try:
     import matplotlib as _matplotlib  # noqa: F401 - asked for here so that one message names all that is missing
+    import sklearn as _sklearn  # noqa: F401
     import tensorflow as tf
     import tf_keras as keras
     import tqdm as _tqdm  # noqa: F401

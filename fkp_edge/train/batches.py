@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ EYES_PX = 40.0
 """Inter-ocular distance of a frontal face in the crop, pixels: the face of weight 1."""
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -99,12 +100,12 @@ class BatchMaker:
         return weight.astype(np.float32)[:, None]
 
 
-def ahead(batches: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
+def ahead(batches: Iterator[T], depth: int = 4) -> Iterator[T]:
     """`batches`, up to `depth` of them made in advance by a thread that ends with the iteration."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+    ready: queue.Queue[T | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(item: Batch | BaseException | None) -> None:
+    def put(item: T | BaseException | None) -> None:
         while not stop.is_set():
             with contextlib.suppress(queue.Full):
                 ready.put(item, timeout=0.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from fkp_edge.metrics import face_nme
 from fkp_edge.train.backend import keras
 from fkp_edge.train.fit import predict_faces
 
-__all__ = ["draw_run"]
+__all__ = ["draw_faces", "draw_per_point", "draw_run"]
 
 TRUE_COLOR = (80, 220, 80)
 PREDICTED_COLOR = (60, 60, 255)
@@ -32,17 +33,19 @@ ZOOM = 2
 def draw_run(out: Path, model: keras.Model, sets: list[FaceSet], schema: Schema, figures: dict[str, Any]) -> None:
     """Writes curves.png, points.png, and samples_SET.png and worst_SET.png (true points green, predicted red)."""
     _curves(out)
-    _per_point(out, figures)
+    draw_per_point(out, figures)
     for faces in sets:
         points, _ = predict_faces(model, faces, schema.mean_shape)
         nme = face_nme(points, faces.points, schema)
         order = np.argsort(np.where(np.isnan(nme), -1, nme))
         spread = np.linspace(0, len(faces) - 1, min(24, len(faces))).astype(int)
-        cv2.imwrite(str(out / f"samples_{faces.name}.png"), _sheet(faces, order[spread], points, nme))
-        cv2.imwrite(str(out / f"worst_{faces.name}.png"), _sheet(faces, order[::-1][:24], points, nme))
+        captions = [f"{100 * value:.1f}%" for value in nme]
+        draw_faces(out / f"samples_{faces.name}.png", faces, order[spread], points, captions)
+        draw_faces(out / f"worst_{faces.name}.png", faces, order[::-1][:24], points, captions)
 
 
-def _sheet(faces: FaceSet, chosen: NDArray[np.intp], points: Points, nme: NDArray[np.float64]) -> NDArray[np.uint8]:
+def draw_faces(path: Path, faces: FaceSet, chosen: NDArray[np.intp], points: Points, captions: Sequence[str]) -> None:
+    """Writes a sheet of the `chosen` faces: labelled points green, `points` (N, K, 2) red, and each face's caption."""
     tiles = []
     for index in chosen:
         crop = faces.crop(int(index))
@@ -50,9 +53,9 @@ def _sheet(faces: FaceSet, chosen: NDArray[np.intp], points: Points, nme: NDArra
         tile = np.asarray(cv2.cvtColor(cv2.resize(pixels, None, fx=ZOOM, fy=ZOOM), cv2.COLOR_GRAY2BGR), np.uint8)
         for which, color in ((faces.points[index], TRUE_COLOR), (points[index], PREDICTED_COLOR)):
             draw_points(tile, crop.to_units(which) * tile.shape[0] - 0.5, color=color)
-        cv2.putText(tile, f"{100 * nme[index]:.1f}%", (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 255, 255), 1)
+        cv2.putText(tile, captions[index], (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 255, 255), 1)
         tiles.append(tile)
-    return sheet(tiles, columns=8)
+    cv2.imwrite(str(path), sheet(tiles, columns=8))
 
 
 def _curves(out: Path) -> None:
@@ -72,7 +75,8 @@ def _curves(out: Path) -> None:
     plt.close(figure)
 
 
-def _per_point(out: Path, figures: dict[str, Any]) -> None:
+def draw_per_point(out: Path, figures: dict[str, Any]) -> None:
+    """Writes points.png: the error of each point on each set of `figures` (set -> as `metrics.summarise` gives it)."""
     figure, axis = plt.subplots(figsize=(8, 0.6 + 0.25 * max(len(f["per_point_percent"]) for f in figures.values())))
     for offset, (name, result) in enumerate(figures.items()):
         values = result["per_point_percent"]

@@ -125,7 +125,7 @@ class Fit(Settings, frozen=True, kw_only=True):
 
 
 class Recipe(Settings, frozen=True, kw_only=True):
-    """One training run."""
+    """One training run of the network that ships; the other kinds of recipe stand in `published/recipe.py`."""
 
     name: str
     """Name of the model, as its card shows it."""
@@ -136,3 +136,5 @@ class Recipe(Settings, frozen=True, kw_only=True):
     network: Network = Network()
     augment: Augment = Augment()
     loss: Loss = Loss()
+    kind: Literal["keypointnet"] = "keypointnet"
+    """Tells recipes of different kinds apart."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Recipe
-from fkp_edge.train.saved import carry_weights
+from fkp_edge.train.saved import carry_weights, save_trained
 from fkp_edge.train.temperature import apply_temperature
 
 __all__ = ["TrainResult", "train"]
@@ -39,7 +38,7 @@ class TrainResult:
     """What `train` left behind."""
 
     model: Path
-    """tf-keras model file; beside it model.json with recipe, schema and figures."""
+    """tf-keras model file; beside it model.json with recipe, schema and figures. For knn: figures.json."""
     validation: dict[str, Any]
     """Figures by validation set."""
 
@@ -87,7 +86,7 @@ def train(
     model = fitter.run()
     temperature = apply_temperature(model, val_scenes, propose) if val_scenes else 1.0
     figures = {faces.name: _evaluate(model, faces, schema) for faces in validation}
-    _save(model, recipe, schema, {"score_temperature": temperature, "validation": figures}, out)
+    save_trained(model, recipe, schema, {"score_temperature": temperature, "validation": figures}, out)
     plots.draw_run(out, model, validation, schema, figures)
     return TrainResult(out / "model.keras", figures)
 
@@ -121,16 +120,3 @@ def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, A
     points, _ = predict_faces(model, faces, schema.mean_shape)
     scale = [CROP_SIZE / faces.crop(i).side for i in range(len(faces))]
     return summarise(points, faces.points, schema, np.array(scale))
-
-
-def _save(model: keras.Model, recipe: Recipe, schema: Schema, results: dict[str, Any], out: Path) -> None:
-    partial = out / "model.partial.keras"
-    model.save(partial)
-    partial.replace(out / "model.keras")
-    described = {
-        "recipe": msgspec.to_builtins(recipe),
-        "schema": schema.name,
-        "mean_shape": schema.mean_shape.tolist(),
-        "parameters": int(model.count_params()),
-    } | results
-    (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")

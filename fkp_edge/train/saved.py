@@ -6,16 +6,36 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from fkp_edge.errors import InputError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import IBUG68, Schema, from_ibug68, schema_named
+from fkp_edge.settings import Settings
 from fkp_edge.train.backend import keras
 
-__all__ = ["carry_weights", "load_trained"]
+__all__ = ["carry_weights", "load_trained", "save_trained"]
 
 MAX_DESCRIPTION_BYTES = 2**20
+
+
+def save_trained(model: keras.Model, recipe: Settings, schema: Schema, results: dict[str, Any], out: Path) -> Path:
+    """Writes `model` to `out`/model.keras, whole or not at all, and what it is to model.json; the model's path.
+
+    `results` are figures that join the description.
+    """
+    partial, path = out / "model.partial.keras", out / "model.keras"
+    model.save(partial)
+    partial.replace(path)
+    described = {
+        "recipe": msgspec.to_builtins(recipe),
+        "schema": schema.name,
+        "mean_shape": schema.mean_shape.tolist(),
+        "parameters": int(model.count_params()),
+    } | results
+    (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")
+    return path
 
 
 def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
@@ -46,7 +66,7 @@ def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
         raise InputError(f"{path} takes {model.input_shape}, expected (None, {CROP_SIZE}, {CROP_SIZE}, 1)")
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
-    return model, described
+    return model, described | {"has_score": "score" in model.output}
 
 
 def carry_weights(source: Path, model: keras.Model, schema: Schema) -> list[str]:

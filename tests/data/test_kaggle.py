@@ -98,7 +98,7 @@ def test_an_empty_file(tmp_path: Path):
 def test_a_header_without_rows(csv):
     path = csv()
     path.write_text(path.read_text().splitlines()[0] + "\n")
-    assert complaint(path) == f"{path} has no rows; expected at least one face"
+    assert complaint(path) == f"{path} has no rows; expected at least one"
 
 
 def test_a_row_with_too_few_cells(csv):
