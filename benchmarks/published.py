@@ -42,9 +42,7 @@ NOT_RUN = ("vgg16_imagenet", "vgg19_imagenet")
 """Recipes that start from ImageNet weights, which could not be had where this was measured."""
 CONVERSION = ConvertRecipe(
     val=("test.csv",),
-    calibration=Calibration(
-        folders=("training.csv",), count=300, bias_crops=300
-    ),
+    calibration=Calibration(folders=("training.csv",), count=300, bias_crops=300),
 )
 ROUNDS, ROUND_S = 15, 0.05
 """Latency is the median over rounds, in each of which every network runs in turn for so long."""

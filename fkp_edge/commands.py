@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from argparse import Namespace
@@ -140,7 +141,7 @@ def _accuracy_table(results: list[dict[str, Any]]) -> str:
             lines.append(
                 f"{entry['model']:<26}{name:<8}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>7.2f}"
                 f"  {interval:<13}  {f['failures_percent']:>6.1f}{f['rmse_px']:>9.2f}"
-                f"  {f['tracked_nme_percent']:>13.2f}, {f.get('gt_nme_percent', f['nme_percent']):.2f}"
+                f"  {f.get('tracked_nme_percent', math.nan):>13.2f}, {f.get('gt_nme_percent', f['nme_percent']):.2f}"
             )
         if f := entry.get("scenes"):
             lines.append(

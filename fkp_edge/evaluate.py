@@ -38,7 +38,7 @@ MATCH = 0.3
 FOUND = 0.15
 """NME up to which a reported face counts as the labelled one."""
 LOOKS = 3
-"""Looks after the first, each in the crop that the last one's points ask for, after which a still face is at rest."""
+"""Looks after the first, each in the crop that the last one's points ask for, as tracking goes on."""
 TRACK_POINT_ERROR = 0.03
 """Error of the points that a tracked crop comes from, standard deviation in eye distances."""
 
@@ -48,8 +48,8 @@ class Evaluation:
     """One model on one set of faces."""
 
     figures: dict[str, Any]
-    """As `metrics.summarise`, plus `crops`, `missed`, the mean `score`, `tracked_nme_percent`: where tracking comes to
-    rest on a still face, and, for other crops than the labels', `gt_nme_percent`: the same faces on those."""
+    """As `metrics.summarise`, plus `crops`, `missed`, the mean `score`, `tracked_nme_percent` after `LOOKS` more looks
+    (not of ready crops) and, for other crops than the labels', `gt_nme_percent`: the same faces on those."""
     nme: NDArray[np.float64]
     """(N,) NME of each face, a fraction; NaN where Haar missed it or its eye corners are not labelled."""
     points: Points
@@ -88,10 +88,12 @@ def evaluate(
         units, score = model.predict(extract(image, crop))
         points[index] = crop.to_frame(units)
         scores.append(score)
-        framed[index] = _look(model, image, faces.crop(index)) if crops != "gt" else points[index]
-        tracked[index] = points[index]
-        for _ in range(LOOKS):
-            tracked[index] = _look(model, image, crop_from_track(tracked[index], model.mean_shape))
+        if crops != "gt":
+            framed[index] = _look(model, image, faces.crop(index))
+        if not faces.cropped:
+            tracked[index] = points[index]
+            for _ in range(LOOKS):
+                tracked[index] = _look(model, image, crop_from_track(tracked[index], schema.mean_shape))
     if not scores:
         raise InputError(f"the detector found none of the {len(faces)} faces of {faces.name}; try --crops gt")
     seen = ~np.isnan(points[:, 0, 0])
@@ -101,7 +103,7 @@ def evaluate(
     figures = summarise(points[seen], faces.points[seen], schema, scale)
     figures |= {"crops": crops, "missed": int((~seen).sum()), "mean_score": float(np.mean(scores))}
     for name, others in {"tracked": tracked, "gt": framed}.items():
-        if name != crops:
+        if not np.isnan(others).all():
             error = face_nme(others[seen], faces.points[seen], schema)
             figures[f"{name}_nme_percent"] = 100 * float(np.nanmean(error))
     nme = np.full(len(faces), np.nan)

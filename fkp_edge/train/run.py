@@ -109,10 +109,12 @@ def _prepare_folder(out: Path, recipe: Recipe) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = msgspec.json.decode(noted.read_bytes(), type=Recipe) if noted.exists() else recipe
-        noted.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=1))
+        same = (before.network, before.schema) == (recipe.network, recipe.schema)
+        if same:
+            noted.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=1))
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"cannot use {out} for a run: {error}; name another --out") from error
-    if (before.network, before.schema) != (recipe.network, recipe.schema):
+    if not same:
         raise InputError(f"{out} holds a run of another network or schema; name another --out")
 
 
