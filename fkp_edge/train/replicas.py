@@ -20,7 +20,9 @@ def strategy_for(replicas: int) -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and len(gpus) < replicas:
-        raise InputError(f"the recipe asks for fit.replicas = {replicas}, this machine has {len(gpus)} GPU(s): set it to that")
+        raise InputError(
+            f"the recipe asks for fit.replicas = {replicas}, this machine has {len(gpus)} GPU(s): set it to that"
+        )
     if not gpus:
         _split_processor(replicas)
     kind = "GPU" if gpus else "CPU"
