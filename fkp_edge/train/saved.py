@@ -21,13 +21,12 @@ MAX_DESCRIPTION_BYTES = 2**20
 
 
 def save_trained(model: keras.Model, recipe: Settings, schema: Schema, results: dict[str, Any], out: Path) -> Path:
-    """Writes `model` to `out`/model.keras, whole or not at all, and what it is to model.json; the model's path.
+    """Writes what `model` is to `out`/model.json and then the model to model.keras, whole or not at all; its path.
 
-    `results` are figures that join the description.
+    `results` are figures that join the description. Who finds model.keras finds both.
     """
     partial, path = out / "model.partial.keras", out / "model.keras"
     model.save(partial)
-    partial.replace(path)
     described = {
         "recipe": msgspec.to_builtins(recipe),
         "schema": schema.name,
@@ -35,6 +34,7 @@ def save_trained(model: keras.Model, recipe: Settings, schema: Schema, results: 
         "parameters": int(model.count_params()),
     } | results
     (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")
+    partial.replace(path)
     return path
 
 
