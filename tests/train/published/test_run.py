@@ -22,11 +22,8 @@ CONVERT = """
 val = ["training.csv"]
 [calibration]
 folders = ["training.csv"]
-framing = "labels"
 count = 8
 bias_crops = 8
-degraded_share = 0.0
-negative_share = 0.0
 """
 
 
