@@ -93,6 +93,12 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
 
+    _add_desktop_commands(commands)
+    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
+    return parser
+
+
+def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     train = commands.add_parser("train", help="train a recipe (desktop; needs fkp-edge[train])")
     train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
     _add_data(train, "folder that the recipe's folders lie in")
@@ -109,9 +115,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
     convert.add_argument("--json", action="store_true", help="print the figures as JSON")
-
-    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
-    return parser
 
 
 def _add_data_commands(parser: argparse.ArgumentParser) -> None:

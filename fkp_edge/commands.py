@@ -133,19 +133,19 @@ def _json(value: Any) -> str:
 
 
 def _accuracy_table(results: list[dict[str, Any]]) -> str:
-    lines = [f"{'model':<26}{'set':<8}{'faces':>6}{'missed':>7}{'NME %':>7}  95 % interval  {'>10 %':>6}{'RMSE px':>9}"]
+    lines = [f"{'model':<28}{'set':<8}{'faces':>6}{'missed':>7}{'NME %':>7}  95 % interval  {'>10 %':>6}{'RMSE px':>9}"]
     lines[0] += "  NME % tracked, on labels' crops"
     for entry in results:
         for name, f in entry["sets"].items():
             interval = "{:.2f} .. {:.2f}".format(*f["nme_interval_percent"])
             lines.append(
-                f"{entry['model']:<26}{name:<8}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>7.2f}"
+                f"{entry['model']:<28}{name:<8}{f['faces']:>6}{f['missed']:>7}{f['nme_percent']:>7.2f}"
                 f"  {interval:<13}  {f['failures_percent']:>6.1f}{f['rmse_px']:>9.2f}"
                 f"  {f.get('tracked_nme_percent', math.nan):>13.2f}, {f.get('gt_nme_percent', f['nme_percent']):.2f}"
             )
         if f := entry.get("scenes"):
             lines.append(
-                f"{entry['model']:<26}scenes  {f['faces']:>6}  score AUC {f['score_auc']:.4f}, Haar proposes "
+                f"{entry['model']:<28}scenes  {f['faces']:>6}  score AUC {f['score_auc']:.4f}, Haar proposes "
                 f"{f['proposed_percent']:.1f} %, predict finds {f['found_percent']:.1f} % with "
                 f"{f['false_faces_per_photograph']:.3f} false faces a photograph"
             )

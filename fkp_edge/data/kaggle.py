@@ -39,7 +39,9 @@ def _open_text(path: Path) -> Iterator[TextIO]:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 yield file
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+            raise InputError(
+                f"cannot read {path}: {error.strerror or error}; expected a file of Kaggle's format"
+            ) from error
         return
     try:
         with zipfile.ZipFile(path) as archive:

@@ -25,7 +25,7 @@ from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Recipe
-from fkp_edge.train.saved import carry_weights, save_trained
+from fkp_edge.train.saved import carry_weights, load_trained, save_trained
 from fkp_edge.train.temperature import apply_temperature
 
 __all__ = ["TrainResult", "train"]
@@ -62,6 +62,8 @@ def train(
     schema = schema_named(recipe.schema)
     if not resume and (out / "history.jsonl").exists():
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
+    if start:
+        load_trained(start)  # says what is wrong with it before minutes of looking for boxes
     sets = [
         (_in_memory(data.load_one(data_dir / folder, schema)), times) for folder, times in recipe.data.train.items()
     ]

@@ -44,6 +44,8 @@ def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
     Raises:
         InputError: a file is missing, damaged, or not what `train` writes.
     """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
     beside = path.with_suffix(".json")
     try:
         text = beside.read_text()[: MAX_DESCRIPTION_BYTES + 1]
@@ -54,8 +56,6 @@ def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"cannot read {beside} ({error}); expected it beside the model, as train writes it") from error
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
     try:
         # safe_mode refuses Lambda layers, which carry code
         model = keras.models.load_model(path, compile=False, safe_mode=True)
