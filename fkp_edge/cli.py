@@ -106,15 +106,21 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
     train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
 
-    convert = commands.add_parser("convert", help="trained network -> int8 TFLite (desktop; needs fkp-edge[convert])")
-    convert.add_argument("model", type=Path, metavar="MODEL", help="model.keras of a training run")
-    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
-    _add_data(convert, "folder with the recipe's train/ and val/ folders")
+    convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
     convert.add_argument(
-        "--out", type=Path, required=True, metavar="FILE.tflite", help="int8 file; float32 goes beside it"
+        "model", type=Path, metavar="MODEL", help="model.keras of a training run, your .keras or .h5, or a SavedModel"
     )
+    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
+    _add_data(convert, "folder with the labelled faces that the network was trained and validated on")
+    convert.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
+    )
+    convert.add_argument(
+        "--max-loss", type=_percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
+    )
+    convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    convert.add_argument("--json", action="store_true", help="print the figures as JSON")
+    convert.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _add_data_commands(parser: argparse.ArgumentParser) -> None:
@@ -162,6 +168,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0, such as 1%")
+    return value
 
 
 def _threads(text: str) -> int:

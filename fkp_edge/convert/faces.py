@@ -67,7 +67,7 @@ def _own(trained_as: dict[str, Any], schema: Schema, data_dir: Path) -> Faces:
     if schema is FKP15 and any((data_dir / name).exists() for name in ("training.csv", "training.zip")):
         return _split(KAGGLE, data_dir)
     raise InputError(
-        f"{data_dir} has no labelled faces to calibrate on and to compare on; expected train/ and val/ with .pts files, "
+        f"{data_dir} has no labelled faces to calibrate and to compare on; expected train/ and val/ with .pts files, "
         "or Kaggle's training.csv, or name calibration.folders and val in the recipe"
     )
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fkp_edge.convert.recipe import Tune
 from fkp_edge import data
 from fkp_edge.convert.faces import Faces
+from fkp_edge.convert.recipe import Tune
 from fkp_edge.data import FaceSet
 from fkp_edge.evaluate import Propose
 from fkp_edge.keypoints import schema_named
@@ -55,6 +55,11 @@ class Task(NamedTuple):
     sets: list[TrainingSet]
     negatives: Negatives
     val: list[FaceSet]
+
+    @property
+    def steps(self) -> int:
+        """Of one whole fine-tuning."""
+        return self.recipe.fit.epochs * BatchMaker(self.sets, self.negatives, self.recipe).steps
 
 
 def prepare_task(
@@ -122,7 +127,9 @@ class Tuner(Fitter):
         faces = tf.ones_like(batch.mask) * batch.score  # all points: the teacher knows those that nobody labelled
         from_labels = keypoint_loss(out["keypoints"], batch.offsets, batch.mask, batch.weight, self.recipe.loss)
         from_teacher = keypoint_loss(out["keypoints"], taught["keypoints"], faces, batch.weight, self.recipe.loss)
-        return (from_labels + from_teacher) / 2, score_loss(out["score"], taught["score"]) if "score" in out else tf.zeros(())
+        return (from_labels + from_teacher) / 2, score_loss(
+            out["score"], taught["score"]
+        ) if "score" in out else tf.zeros(())
 
     def before_step(self) -> None:
         """Lets the pruning schedule, where there is one, do its part."""
