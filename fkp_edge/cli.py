@@ -93,6 +93,10 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
 
+    verify = commands.add_parser("verify", help="golden cases of a model file on this device")
+    verify.add_argument("model", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
+
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser

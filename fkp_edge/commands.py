@@ -20,8 +20,9 @@ from fkp_edge.errors import InputError
 
 if TYPE_CHECKING:
     from fkp_edge.interpreter import KeypointModel
+    from fkp_edge.verify import Verification
 
-__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "watch"]
+__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "verify", "watch"]
 
 
 def print_error(error: Exception) -> None:
@@ -198,6 +199,36 @@ def convert(args: Namespace) -> int:
     for precision, path in paths.items():
         print(f"{precision}: {path}")
     return 0
+
+
+def verify(args: Namespace) -> int:
+    """Golden cases of a model file on this device; 1 where they do not reproduce."""
+    from fkp_edge.interpreter import open_model
+    from fkp_edge.verify import STAGES
+    from fkp_edge.verify import verify as verify_model
+
+    with _quiet_runtime():
+        model = open_model(args.model, card_required=False)
+        found = verify_model(model)
+    if args.json:
+        named = {"model": args.model.name, "sha256": model.file.sha256, "reproduces": found.first is None}
+        print(_json(named | {"first": found.first} | vars(found)))
+    else:
+        print(f"{args.model.name}: {found.cases} golden cases on {found.runs_on}")
+        for stage in STAGES:
+            worst = found.worst(stage)
+            print(f"{stage:<10}{worst.found:.4g} {worst.unit}, at most {worst.allowed:g}; case {worst.case}")
+        print(_verdict(found))
+    return 0 if found.first is None else 1
+
+
+def _verdict(found: Verification) -> str:
+    if (first := found.first) is None:
+        return f"reproduces the desktop within {found.distance_px:.3f} px"
+    return (
+        f"differs from the desktop: {first.stage} by {first.found:.4g} {first.unit}, expected at most "
+        f"{first.allowed:g}, in case {first.case} of {found.cases}"
+    )
 
 
 def data(args: Namespace) -> int:

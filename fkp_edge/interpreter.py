@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.errors import MissingPartError, ModelFileError
+from fkp_edge.errors import ModelFileError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import SCHEMAS, Points, Schema, schema_named
+from fkp_edge.litert import find_runtime
 from fkp_edge.model_file import ModelFile, Operator, read_model_file
 
-__all__ = ["KeypointModel", "list_operators", "open_model"]
+__all__ = ["Arithmetic", "KeypointModel", "list_operators", "open_model"]
 
+Arithmetic = Literal["integer", "float", "mixed"]
 INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
-
-
-def _interpreter_class() -> Any:
-    """The runtime's Interpreter: LiteRT, else tflite-runtime where it is what is installed."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as litert_error:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError:
-            if sys.maxsize < 2**32 or platform.machine().startswith("armv7"):
-                raise MissingPartError(
-                    f"no TFLite runtime for 32-bit {platform.machine()}: LiteRT has wheels for 64-bit systems only; "
-                    "install the 64-bit Raspberry Pi OS"
-                ) from litert_error
-            raise MissingPartError(
-                f"no TFLite runtime ({litert_error}); it runs the network: pip install ai-edge-litert"
-            ) from litert_error
-    return Interpreter
 
 
 class KeypointModel:
@@ -51,10 +32,10 @@ class KeypointModel:
             MissingPartError: no TFLite runtime is installed.
         """
         self.file = file
-        interpreter_class = _interpreter_class()
+        self.runtime = find_runtime()
         try:
             # The runtime reads the flatbuffer for as long as it lives: `file` keeps it.
-            self._interpreter = interpreter_class(model_content=file.flatbuffer, num_threads=threads)
+            self._interpreter = self.runtime.interpreter(model_content=file.flatbuffer, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
@@ -89,6 +70,14 @@ class KeypointModel:
                 return dict(keypoints[0]), dict(scores[0]) if scores else None, schema
         wanted = " or ".join(f"(1, {2 * schema.size})" for schema in expected)
         raise ModelFileError(f"{self.file.path} gives outputs {sizes}, expected {wanted} and at most one (1, 1)")
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What the network computes with, whatever its card says."""
+        names = {np.dtype(detail["dtype"]).name for detail in self._interpreter.get_tensor_details()}
+        if "float32" not in names:
+            return "integer"
+        return "mixed" if names & {"int8", "uint8", "int16"} else "float"
 
     @property
     def has_score(self) -> bool:

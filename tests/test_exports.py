@@ -20,8 +20,9 @@ EXPORTS = {
     "fkp_edge.evaluate": "MATCH CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
     "crop_from_track extract iou jittered tracked_crop",
-    "fkp_edge.interpreter": "KeypointModel list_operators open_model",
+    "fkp_edge.interpreter": "Arithmetic KeypointModel list_operators open_model",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named",
+    "fkp_edge.litert": "TfliteRuntime find_runtime",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
     "fkp_edge.model_file": " ".join(
         (
@@ -38,6 +39,7 @@ EXPORTS = {
     "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.settings": "Settings parse_settings read_toml read_values",
+    "fkp_edge.verify": "STAGES TOLERANCES Difference Tolerance Verification verify",
 }
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
