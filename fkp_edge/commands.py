@@ -107,7 +107,7 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     results: list[dict[str, Any]] = []
     for path in args.models:
         with _quiet_runtime():
-            model = open_model(path, card_required=not args.no_card)
+            model = open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
         entry: dict[str, Any] = {"model": path.name, "sha256": model.file.sha256, "sets": {}}
         for faces in data.load(args.data, model.schema):
             print(f"{path.name}: {faces.name}", file=sys.stderr)
@@ -208,7 +208,7 @@ def verify(args: Namespace) -> int:
     from fkp_edge.verify import verify as verify_model
 
     with _quiet_runtime():
-        model = open_model(args.model, card_required=False)
+        model = open_model(args.model, card_required=False, accelerator=args.accelerator)
         found = verify_model(model)
     if args.json:
         named = {"model": args.model.name, "sha256": model.file.sha256, "reproduces": found.first is None}
@@ -244,7 +244,12 @@ def open_model_of(args: Namespace) -> KeypointModel:
     from fkp_edge.models import shipped_model
 
     with _quiet_runtime():
-        return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+        return open_model(
+            args.model or shipped_model(),
+            threads=args.threads,
+            card_required=not args.no_card,
+            accelerator=args.accelerator,
+        )
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Opens a model file with a TFLite runtime and reads points out of it. The CPU is the only backend so far."""
+"""Opens a model file with a TFLite runtime, on the CPU or an Edge TPU, and reads points out of it."""
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.edgetpu import Accelerator, check_made_for, open_edgetpu
 from fkp_edge.errors import ModelFileError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import SCHEMAS, Points, Schema, schema_named
@@ -24,18 +26,25 @@ INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
 class KeypointModel:
     """A network ready to run. Not for use by two threads at once."""
 
-    def __init__(self, file: ModelFile, *, threads: int = 1) -> None:
-        """Loads `file` on `threads` CPU threads.
+    def __init__(self, file: ModelFile, *, threads: int = 1, accelerator: Accelerator = "cpu") -> None:
+        """Loads `file` on `threads` CPU threads, or on the Edge TPU, after a probe of some seconds.
 
         Raises:
-            ModelFileError: the flatbuffer is damaged, or its input or outputs have other shapes than the contract's.
-            MissingPartError: no TFLite runtime is installed.
+            ModelFileError: the flatbuffer is damaged, its input or outputs have other shapes than the contract's, or
+                it was made for the other accelerator.
+            MissingPartError: no TFLite runtime, or no library for the Edge TPU, is installed.
+            AcceleratorError: the Edge TPU is absent, may not be opened, or does not work with library or runtime.
         """
         self.file = file
         self.runtime = find_runtime()
+        self.accelerator = accelerator
+        check_made_for(file, accelerator)
+        delegates = [open_edgetpu(file, self.runtime)] if accelerator == "edgetpu" else None
         try:
             # The runtime reads the flatbuffer for as long as it lives: `file` keeps it.
-            self._interpreter = self.runtime.interpreter(model_content=file.flatbuffer, num_threads=threads)
+            self._interpreter = self.runtime.interpreter(
+                model_content=file.flatbuffer, num_threads=threads, experimental_delegates=delegates
+            )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
@@ -112,21 +121,31 @@ def _dequantise(raw: NDArray[Any], detail: dict[str, Any] | None) -> NDArray[np.
     return np.asarray((raw.astype(np.int32) - zero) * np.float32(scale), np.float32)
 
 
-def open_model(path: Path, *, threads: int = 1, card_required: bool = True) -> KeypointModel:
+def open_model(
+    path: Path, *, threads: int = 1, card_required: bool = True, accelerator: Accelerator = "cpu"
+) -> KeypointModel:
     """The model at `path`, checked and ready; see `read_model_file` and `KeypointModel` for the errors."""
-    return KeypointModel(read_model_file(path, card_required=card_required), threads=threads)
+    file = read_model_file(path, card_required=card_required)
+    return KeypointModel(file, threads=threads, accelerator=accelerator)
 
 
 def list_operators(flatbuffer: bytes) -> tuple[Operator, ...]:
-    """The operators of a TFLite flatbuffer with version and count, by name."""
+    """The operators of a TFLite flatbuffer with version and count, by name.
+
+    Raises:
+        ModelFileError: it cannot be read as one.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     found: Counter[tuple[str, int]] = Counter()
-    for operator in model.subgraphs[0].operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-        name = (code.customCode or b"").decode() or names.get(builtin, str(builtin))
-        found[name, code.version] += 1
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer))
+        for operator in model.subgraphs[0].operators:
+            code = model.operatorCodes[operator.opcodeIndex]
+            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+            name = (code.customCode or b"").decode() or names.get(builtin, str(builtin))
+            found[name, code.version] += 1
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:  # flatbuffers, on damage
+        raise ModelFileError(f"the flatbuffer cannot be read ({error}); convert the model again") from error
     return tuple(Operator(name=name, version=version, count=n) for (name, version), n in sorted(found.items()))

@@ -27,6 +27,7 @@ from fkp_edge.keypoints import Points
 
 __all__ = [
     "Card",
+    "Compilation",
     "GoldenCase",
     "ModelFile",
     "Operator",
@@ -49,6 +50,19 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: int
     count: int
+
+
+class Compilation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a flatbuffer was compiled for the Edge TPU."""
+
+    compiler: str
+    """Its name and version, as it printed them."""
+    mapped: int
+    """Operators that run on the Edge TPU."""
+    on_cpu: tuple[str, ...]
+    """Operators left to the CPU, each with its count and the compiler's reason."""
+    source_sha256: str
+    """Of the int8 flatbuffer that it was compiled from, and which made the golden cases."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +95,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[Operator, ...]
     accuracy: dict[str, Any]
     """Validation set -> NME in percent of the float network (`float_nme_percent`) and of this file (`nme_percent`)."""
+    edgetpu: Compilation | msgspec.UnsetType = msgspec.UNSET
+    """Only in files compiled for the Edge TPU."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ EXPORTS = {
     "fkp_edge.model_file": " ".join(
         (
             "Card",
+            "Compilation",
             "GoldenCase",
             "ModelFile",
             "Operator",
