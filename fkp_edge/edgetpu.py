@@ -1,7 +1,7 @@
 """Runs compiled model files on a Coral Edge TPU, explicitly or not at all.
 
 Before the library is loaded into this process a subprocess loads it, opens the device and makes one inference, since
-builds of the library that are older than the TFLite runtime end with a segmentation fault. No device has tried any of it.
+builds of the library that are older than the TFLite runtime end with a segmentation fault. No device has tried this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from fkp_edge.model_file import ModelFile
 from fkp_edge.programs import Ended, run_program
 
 __all__ = [
-    "ACCELERATORS",
     "CUSTOM_OPERATOR",
     "Accelerator",
     "Device",
@@ -35,7 +34,6 @@ __all__ = [
 ]
 
 Accelerator = Literal["cpu", "edgetpu"]
-ACCELERATORS: tuple[Accelerator, ...] = ("cpu", "edgetpu")
 CUSTOM_OPERATOR = "edgetpu-custom-op"
 """The operator that the compiler puts in the place of all that it mapped."""
 SOFTWARE = "https://coral.ai/software/"
@@ -100,7 +98,7 @@ def open_edgetpu(file: ModelFile, runtime: TfliteRuntime, *, timeout_s: float = 
         return runtime.load_delegate(LIBRARY)
     except (OSError, ValueError, RuntimeError) as error:
         raise AcceleratorError(
-            f"the Edge TPU answered a probe, then failed to open ({_one_line(error)}); unplug it, plug it in, start again"
+            f"the Edge TPU answered a probe, then did not open ({_one_line(error)}); unplug it, plug it in, try again"
         ) from error
 
 
@@ -183,8 +181,9 @@ def _device_problem(error: str, devices: Sequence[Device]) -> AcceleratorError:
             "no Edge TPU is attached: neither a USB Accelerator (lsusb: 1a6e:089a or 18d1:9302) nor /dev/apex_0; plug "
             "it in, or leave --accelerator out"
         )
-    node = devices[0].node
-    if not any(device.may_open for device in devices):
+    usable = [device for device in devices if device.may_open]
+    node = (usable or devices)[0].node
+    if not usable:
         group = "apex" if node.name.startswith("apex") else "plugdev"
         return AcceleratorError(
             f"this user may not open the Edge TPU at {node}; sudo usermod -aG {group} $USER, log in again and plug it "

@@ -66,8 +66,8 @@ TOLERANCES: dict[tuple[Arithmetic, str], Tolerance] = {
     ("float", EDGE_TPU): Tolerance(face=0.01, elsewhere=0.07, score=0.02, unit="units"),
     ("mixed", EDGE_TPU): Tolerance(face=0.01, elsewhere=0.07, score=0.02, unit="units"),
 }
-"""(what the network computes with, what runs it) -> tolerance. A file compiled for the Edge TPU carries the golden cases
-of the int8 file that it was compiled from."""
+"""(what the network computes with, what runs it) -> tolerance. A file compiled for the Edge TPU carries the golden
+cases of the int8 file that it was compiled from."""
 
 
 @dataclass(frozen=True)

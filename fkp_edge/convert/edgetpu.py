@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,16 +84,15 @@ class EdgeTpuModel:
         write_model_file(path, self.flatbuffer, self.card, self.golden, overwrite=overwrite)
 
 
-def find_compiler() -> Path:
+def find_compiler(*, system: str = platform.system(), machine: str = platform.machine()) -> Path:
     """The compiler on PATH.
 
     Raises:
-        MissingPartError: there is none, or none can run here.
+        MissingPartError: there is none, or none can run on this machine.
     """
-    system = f"{platform.system()} {platform.machine()}"
-    if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
+    if (system, machine) != ("Linux", "x86_64"):
         raise MissingPartError(
-            f"edgetpu_compiler runs on x86-64 Linux only, this is {system}; compile there: {DOCUMENTATION}"
+            f"edgetpu_compiler runs on x86-64 Linux only, this is {system} on {machine}; compile there: {DOCUMENTATION}"
         )
     if (found := shutil.which("edgetpu_compiler")) is None:
         raise MissingPartError(f"edgetpu_compiler is not on PATH; install it as {DOCUMENTATION} says")
