@@ -166,8 +166,8 @@ _DOING: dict[Step, str] = {
 def _library_problem(error: str) -> MissingPartError:
     if f"{LIBRARY}: cannot open shared object file" in error:
         return MissingPartError(
-            f"{LIBRARY} is not installed; it drives the Edge TPU: install libedgetpu1-std as {SOFTWARE} says, or leave "
-            "--accelerator out"
+            f"{LIBRARY} is not installed; it drives the Edge TPU: install libedgetpu1-std as {SOFTWARE} says, or run "
+            "the int8 file without --accelerator"
         )
     return MissingPartError(
         f"{LIBRARY} cannot be loaded ({error}); install the build of libedgetpu1-std for {platform.machine()} and what "
@@ -179,7 +179,7 @@ def _device_problem(error: str, devices: Sequence[Device]) -> AcceleratorError:
     if not devices:
         return AcceleratorError(
             "no Edge TPU is attached: neither a USB Accelerator (lsusb: 1a6e:089a or 18d1:9302) nor /dev/apex_0; plug "
-            "it in, or leave --accelerator out"
+            "it in, or run the int8 file without --accelerator"
         )
     usable = [device for device in devices if device.may_open]
     node = (usable or devices)[0].node

@@ -139,9 +139,11 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
         ModelFileError: the file is missing, no TFLite flatbuffer, has no card, or its card does not fit it.
     """
     try:
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""  # a device has no size
+        if (size := max(size, len(content))) > MAX_FILE_BYTES:
             raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
-        content = path.read_bytes()
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}; expected a .tflite file") from error
     if content[4:8] != b"TFL3":

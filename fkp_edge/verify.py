@@ -121,10 +121,11 @@ def verify(model: KeypointModel) -> Verification:
     """
     if not model.file.golden:
         raise ModelFileError(f"{model.file.path} has no golden cases; expected a file that fkp-edge convert wrote")
+    given = model.invoke(np.zeros((CROP_SIZE, CROP_SIZE), np.uint8))
     differences: list[Difference] = []
     distances = []
     for number, case in enumerate(model.file.golden, 1):
-        _check(model, case, number)
+        _check(model, case, number, *given)
         differences.extend(_replay(model, case, number))
         crop = crop_from_box(case.box)
         points = crop.to_frame(model.predict(extract(case.frame, crop))[0])
@@ -133,9 +134,8 @@ def verify(model: KeypointModel) -> Verification:
     return Verification(runs_on, len(model.file.golden), tuple(differences), float(np.max(distances)))
 
 
-def _check(model: KeypointModel, case: GoldenCase, number: int) -> None:
-    """Refuses arrays that this network cannot have given."""
-    keypoints, score = model.invoke(np.zeros((CROP_SIZE, CROP_SIZE), np.uint8))
+def _check(model: KeypointModel, case: GoldenCase, number: int, keypoints: NDArray[Any], score: NDArray[Any]) -> None:
+    """Refuses arrays that a network with outputs like `keypoints` and `score` cannot have given."""
     expected = {
         "crop": ((CROP_SIZE, CROP_SIZE), np.dtype(np.uint8)),
         "points": ((model.schema.size, 2), np.dtype("f4")),

@@ -85,7 +85,7 @@ def test_a_missing_library():
     assert isinstance(found, MissingPartError)
     assert str(found) == (
         "libedgetpu.so.1 is not installed; it drives the Edge TPU: install libedgetpu1-std as "
-        "https://coral.ai/software/ says, or leave --accelerator out"
+        "https://coral.ai/software/ says, or run the int8 file without --accelerator"
     )
 
 

@@ -243,8 +243,8 @@ def test_a_compiler_that_crashes(compiler):
 @pytest.mark.parametrize(("then", "timeout_s"), [("time.sleep(60)", 1), ("while True: print('x' * 999)", 60)])
 def test_a_compiler_that_does_not_end(compiler, then: str, timeout_s: float):
     assert refusal(compiler("working", then=then), timeout_s=timeout_s) == (
-        f"COMPILER was stopped: not done with MODEL after {timeout_s} s, or said over a megabyte; run it by hand to see "
-        "why"
+        f"COMPILER was stopped: not done with MODEL after {timeout_s} s, or said over a megabyte; "
+        "run it by hand to see why"
     )
 
 
