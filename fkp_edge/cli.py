@@ -92,6 +92,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    _add_accelerator(evaluate)
+
+    verify = commands.add_parser("verify", help="golden cases of a model file on this device")
+    verify.add_argument("model", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    _add_accelerator(verify)
+    verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
@@ -158,6 +164,16 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="model file, or the name of a shipped one: keypoints-int8 (default), keypoints68-int8",
     )
     parser.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    _add_accelerator(parser)
+
+
+def _add_accelerator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accelerator",
+        choices=("cpu", "edgetpu"),
+        default="cpu",
+        help="what runs the network; edgetpu needs a file compiled for it and a Coral device (default: cpu)",
+    )
 
 
 def _add_data(parser: argparse.ArgumentParser, text: str) -> None:

@@ -21,8 +21,9 @@ from fkp_edge.errors import InputError
 if TYPE_CHECKING:
     from fkp_edge.device.haar import HaarDetector
     from fkp_edge.interpreter import KeypointModel
+    from fkp_edge.verify import Verification
 
-__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "watch"]
+__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "verify", "watch"]
 
 
 def print_error(error: Exception) -> None:
@@ -107,7 +108,7 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     results: list[dict[str, Any]] = []
     for path in args.models:
         with _quiet_runtime():
-            model = open_model(path, card_required=not args.no_card)
+            model = open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
         entry: dict[str, Any] = {"model": path.name, "sha256": model.file.sha256, "sets": {}}
         for faces in data.load(args.data, model.schema):
             print(f"{path.name}: {faces.name}", file=sys.stderr)
@@ -212,6 +213,36 @@ def _permissive_haar() -> HaarDetector:
     return HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096))
 
 
+def verify(args: Namespace) -> int:
+    """Golden cases of a model file on this device; 1 where they do not reproduce."""
+    from fkp_edge.interpreter import open_model
+    from fkp_edge.verify import STAGES
+    from fkp_edge.verify import verify as verify_model
+
+    with _quiet_runtime():
+        model = open_model(args.model, card_required=False, accelerator=args.accelerator)
+        found = verify_model(model)
+    if args.json:
+        named = {"model": args.model.name, "sha256": model.file.sha256, "reproduces": found.first is None}
+        print(_json(named | {"first": found.first} | vars(found)))
+    else:
+        print(f"{args.model.name}: {found.cases} golden cases on {found.runs_on}")
+        for stage in STAGES:
+            worst = found.worst(stage)
+            print(f"{stage:<10}{worst.found:.4g} {worst.unit}, at most {worst.allowed:g}; case {worst.case}")
+        print(_verdict(found))
+    return 0 if found.first is None else 1
+
+
+def _verdict(found: Verification) -> str:
+    if (first := found.first) is None:
+        return f"reproduces the desktop within {found.distance_px:.3f} px"
+    return (
+        f"differs from the desktop: {first.stage} by {first.found:.4g} {first.unit}, expected at most "
+        f"{first.allowed:g}, in case {first.case} of {found.cases}"
+    )
+
+
 def data(args: Namespace) -> int:
     """Looks into labelled files; Kaggle's files and submission."""
     from fkp_edge import data_commands
@@ -225,7 +256,12 @@ def open_model_of(args: Namespace) -> KeypointModel:
     from fkp_edge.models import shipped_model
 
     with _quiet_runtime():
-        return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+        return open_model(
+            args.model or shipped_model(),
+            threads=args.threads,
+            card_required=not args.no_card,
+            accelerator=args.accelerator,
+        )
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -108,6 +110,42 @@ def test_operators_cost_what_their_cut_adds(instructions):
     assert [row["instructions"]["pi4"] for row in record["operators"]] == [30, 70]
     assert [row["instructions_per_mac"]["pi4"] for row in record["operators"]] == [3, 1.75]
     assert (record["instructions"], record["sum_of_operators"]) == ({"pi4": 101}, {"pi4": 100})
+
+
+# reproduction
+
+
+@pytest.fixture
+def reproduction(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))  # it takes the boards from instructions.py
+    return load("reproduction", monkeypatch)
+
+
+def test_a_summary_has_the_largest_difference_of_each_stage(reproduction):
+    differences = [{"stage": "score", "unit": "steps", "allowed": 1.0, "found": found} for found in (0.0, 2.0, 1.0)]
+    found = {"model": "m", "sha256": "", "runs_on": "", "reproduces": False, "distance_px": 0.1}
+    summary = reproduction.summary(found | {"differences": differences, "cases": 3})
+    assert summary["stages"] == {"score": {"unit": "steps", "allowed": 1.0, "found": 2.0}}
+
+
+def test_every_machine_measured_reproduces_the_desktop():
+    rows = json.loads((BENCHMARKS / "results/reproduction.json").read_text())
+    assert {row["machine"] for row in rows} == {
+        "x86_64", "pi4 bookworm", "pi5 bookworm", "pi4 trixie", "pi5 trixie"
+    }  # fmt: skip
+    assert all(row["reproduces"] for row in rows)
+
+
+@pytest.mark.parametrize("userland", ["bookworm", "trixie"])
+@pytest.mark.parametrize("board", ["pi4", "pi5"])
+def test_an_emulated_pi_reproduces_the_shipped_file(reproduction, board: str, userland: str):
+    roots = os.environ.get("FKP_EDGE_ARM64")
+    if not roots or not (Path(roots) / userland).is_dir() or not shutil.which("qemu-aarch64"):
+        pytest.skip(f"needs qemu-aarch64, and {userland} in the folder that FKP_EDGE_ARM64 names: benchmarks/arm64")
+    start = reproduction.emulator(
+        Path(roots), reproduction.BOARDS[board], userland=userland, site=reproduction.HERE.parent
+    )
+    assert reproduction.verify(*start, "keypoints-int8")["distance_px"] == 0
 
 
 # conditions

@@ -13,6 +13,7 @@ import pytest
 
 from fkp_edge.cli import main
 from fkp_edge.errors import InputError
+from fkp_edge.model_file import read_model_file, write_model_file
 from fkp_edge.models import shipped_model
 
 SHIPPED = shipped_model()
@@ -172,6 +173,31 @@ def test_a_model_of_other_shapes(predict_with, tiny_tflite, tmp_path: Path, side
     path = tmp_path / "m.tflite"
     path.write_bytes(tiny_tflite(side, outputs))
     assert predict_with(path, "--no-card") == f"{path} {complaint}"
+
+
+# verify
+
+
+def test_verify_a_missing_file(refused, tmp_path: Path):
+    path = tmp_path / "none.tflite"
+    assert refused("verify", path) == f"cannot read {path}: No such file or directory; expected a .tflite file"
+
+
+def test_verify_a_text_file(refused, text_file):
+    path = text_file("m.tflite")
+    assert refused("verify", path).startswith(f"{path} is not a TFLite model: ")
+
+
+def test_verify_a_file_without_a_card(refused, tiny_tflite, tmp_path: Path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tiny_tflite())
+    assert refused("verify", path) == f"{path} has no golden cases; expected a file that fkp-edge convert wrote"
+
+
+def test_verify_a_file_without_golden_cases(refused, tmp_path: Path):
+    path, shipped = tmp_path / "m.tflite", read_model_file(SHIPPED)
+    write_model_file(path, shipped.flatbuffer, shipped.card, ())
+    assert refused("verify", path) == f"{path} has no golden cases; expected a file that fkp-edge convert wrote"
 
 
 # eval
