@@ -25,10 +25,15 @@ from typing import Any
 
 import msgspec
 
-from fkp_edge.convert.recipe import Calibration, ConvertRecipe
-from fkp_edge.convert.run import convert
+from fkp_edge.convert.candidates import unshifted_mean
+from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
+from fkp_edge.convert.load import load_network
+from fkp_edge.convert.quantize import calibration_crops, to_float, to_int8
+from fkp_edge.convert.recipe import Foreign
 from fkp_edge.data import read_kaggle
+from fkp_edge.evaluate import evaluate
 from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.model_file import write_model_file
 from fkp_edge.train.backend import keras
 from fkp_edge.train.kinds import read_recipe
 from fkp_edge.train.published.knn import nearest_points
@@ -43,10 +48,7 @@ RESULT = REPOSITORY / "benchmarks" / "results" / "published.json"
 FLAGSHIP = "keypointnet"
 NOT_RUN = ("vgg16_imagenet", "vgg19_imagenet")
 """Recipes that start from ImageNet weights, which could not be had where this was measured."""
-CONVERSION = ConvertRecipe(
-    val=("test.csv",),
-    calibration=Calibration(folders=("training.csv",), count=300, bias_crops=300),
-)
+CALIBRATION_CROPS = 300
 ROUNDS, ROUND_S = 15, 0.05
 """Latency is the median over rounds, in each of which every network runs in turn for so long."""
 
@@ -95,19 +97,26 @@ def _measure_knn(recipe: KnnRecipe, data: Path, folder: Path) -> dict[str, Any]:
 
 
 def _measure_network(recipe: PublishedRecipe, data: Path, folder: Path, fit: dict[str, float]) -> dict[str, Any]:
-    limited = msgspec.structs.replace(recipe, fit=msgspec.structs.replace(recipe.fit, **fit))
-    trained = train_published(limited, data_dir=data, out=folder, resume=True)
-    done = convert(trained.model, CONVERSION, data_dir=data)
-    paths = done.save(folder / f"{folder.name}-int8.tflite", overwrite=True)
+    trained = folder / "model.keras"
+    if not trained.exists():
+        limited = msgspec.structs.replace(recipe, fit=msgspec.structs.replace(recipe.fit, **fit))
+        train_published(limited, data_dir=data, out=folder, resume=True)
+    network = load_network(trained, Foreign())
+    rows = [split_rows(load_rows(recipe.data, data), recipe.data)["train"]]
+    int8 = to_int8(network, calibration_crops(rows, CALIBRATION_CROPS, seed=7))
+    mean = unshifted_mean(network, int8, calibration_crops(rows, CALIBRATION_CROPS, seed=8))
+    models = {"float": keypoint_model(network, to_float(network)), "int8": keypoint_model(network, int8, mean)}
+    path = folder / f"{folder.name}-int8.tflite"
+    card = card_of(network, int8, "int8", mean_shape=mean)
+    write_model_file(path, int8, card, golden_cases(models["int8"]), overwrite=True)
+    test = read_kaggle(data / "test.csv")
     epochs = [json.loads(line) for file in folder.rglob("history.jsonl") for line in file.read_text().splitlines()]
     took = sum(epoch["seconds"] for epoch in epochs) / 60
-    card = done.files["int8"][1]
     return {
         "parameters": card.parameters,
-        "float": _errors(done.accuracy["test"]["float32"]),
-        "int8": _errors(done.accuracy["test"]["int8"]),
-        "bytes": paths["int8"].stat().st_size,
-        "model": str(paths["int8"].relative_to(folder.parent)),
+        **{name: _errors(evaluate(model, test).figures) for name, model in models.items()},
+        "bytes": path.stat().st_size,
+        "model": str(path.relative_to(folder.parent)),
         "minutes": took,
         "cut_short": took >= fit["minutes"],
         "epochs": len(epochs),

@@ -118,11 +118,21 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
     )
     convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
     _add_data(convert, "folder with the labelled faces that the network was trained and validated on")
-    convert.add_argument(
-        "--out", type=Path, required=True, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
+    wanted = convert.add_mutually_exclusive_group(required=True)
+    wanted.add_argument(
+        "--out", type=Path, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
+    )
+    wanted.add_argument(
+        "--scan", type=Path, metavar="DIR", help="instead: which layers can lose filters, and what that costs"
     )
     convert.add_argument(
         "--max-loss", type=_percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
+    )
+    convert.add_argument(
+        "--edgetpu", action="store_true", help="also compile for the Edge TPU (needs the vendor's edgetpu_compiler)"
+    )
+    convert.add_argument(
+        "--require-all-mapped", action="store_true", help="refuse what the compiler leaves partly to the CPU"
     )
     convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from fkp_edge.errors import InputError
 
 if TYPE_CHECKING:
-    from fkp_edge.device.haar import HaarDetector
     from fkp_edge.interpreter import KeypointModel
     from fkp_edge.verify import Verification
 
@@ -156,10 +155,11 @@ def _accuracy_table(results: list[dict[str, Any]]) -> str:
 
 def train(args: Namespace) -> int:
     """Trains a recipe."""
+    from fkp_edge.device.haar import PERMISSIVE, HaarDetector
     from fkp_edge.train.kinds import read_recipe, train_any
 
     recipe = read_recipe(args.recipe)
-    propose = _permissive_haar().detect
+    propose = HaarDetector(PERMISSIVE).detect
     result = train_any(recipe, data_dir=args.data, out=args.out, propose=propose, start=args.start, resume=args.resume)
     for name, figures in result.validation.items():
         errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
@@ -169,48 +169,10 @@ def train(args: Namespace) -> int:
 
 
 def convert(args: Namespace) -> int:
-    """Float network -> int8 model file, with a report; refused where it lost too much."""
-    import logging
-    import shutil
+    """Float network -> int8 model file, with a report."""
+    from fkp_edge import convert_command
 
-    import msgspec
-
-    from fkp_edge.convert.pages import draw_worst, markdown, write_report
-    from fkp_edge.convert.recipe import ConvertRecipe
-    from fkp_edge.convert.run import check_free
-    from fkp_edge.convert.run import convert as convert_model
-    from fkp_edge.settings import read_toml
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    recipe = read_toml(args.recipe, ConvertRecipe) if args.recipe else ConvertRecipe()
-    if args.max_loss is not None:
-        recipe = msgspec.structs.replace(recipe, max_loss_percent=args.max_loss)
-    check_free(args.out, overwrite=args.overwrite)
-    work = args.out.with_suffix(".work")
-    result = convert_model(args.model, recipe, data_dir=args.data, propose=_permissive_haar().detect, work=work)
-    written = write_report(result.report, args.out)
-    if args.worst:
-        draw_worst(args.worst, result.before, result.after, result.crops)
-        written.append(args.worst)
-    if result.report.passed:
-        written += result.save(args.out, overwrite=args.overwrite).values()
-        shutil.rmtree(work, ignore_errors=True)
-    if args.json:
-        files = [str(path) for path in written]
-        print(_json({"passed": result.report.passed, "files": files, "report": result.report}))
-    else:
-        print(markdown(result.report))
-        print("\n".join(f"written: {path}" for path in written))
-    if not result.report.passed:
-        print(f"{args.out} is not written: it {result.report.verdict}", file=sys.stderr)
-    return 0 if result.report.passed else 1
-
-
-def _permissive_haar() -> HaarDetector:
-    """Haar with few neighbours: the wrong boxes are what a score learns from."""
-    from fkp_edge.device.haar import HaarDetector, HaarSettings
-
-    return HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096))
+    return convert_command.convert(args)
 
 
 def verify(args: Namespace) -> int:

@@ -48,7 +48,7 @@ EXPORTS = {
 }
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert")  # and with it convert_command
 
 
 def load(name: str):

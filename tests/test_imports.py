@@ -9,7 +9,7 @@ import pytest
 import fkp_edge
 
 BANNED = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "pandas", "sklearn", "matplotlib")
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert")  # and with it convert_command
 
 IMPORT_ALL = """
 import importlib, sys

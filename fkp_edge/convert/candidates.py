@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.convert.cards import keypoint_model
-from fkp_edge.convert.faces import Faces
-from fkp_edge.convert.gate import Comparison, LabelledCrops, compare, predict_crops
-from fkp_edge.convert.load import Network
+from fkp_edge.convert.faces import Faces, load_faces
+from fkp_edge.convert.gate import Comparison, LabelledCrops, compare, labelled_crops, predict_crops
+from fkp_edge.convert.load import Network, load_network
 from fkp_edge.convert.qat import quantisation_aware, settle_ranges
 from fkp_edge.convert.quantize import calibration_crops, layer_errors, qat_to_int8, to_float, to_int8
 from fkp_edge.convert.recipe import ConvertRecipe
@@ -27,7 +27,7 @@ from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import Points
 from fkp_edge.train.backend import keras
 
-__all__ = ["Candidate", "Job", "candidates"]
+__all__ = ["Candidate", "Job", "candidates", "prepare_job", "unshifted_mean"]
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ class Candidate(NamedTuple):
     how: str
     """In words, for the card."""
     flatbuffer: bytes
-    mean_shape: Points
-    """What its keypoints are offsets from: shifted by what int8 moves the points on average."""
+    mean_shape: Points | None
+    """What its keypoints are offsets from; None for the network's own."""
     points: Points
     """(N, K, 2) on the labelled crops."""
     comparison: Comparison
@@ -91,28 +91,13 @@ class Job:
         config = self.recipe.calibration
         return calibration_crops(self.faces.train, times * config.count, config.seed)
 
-    def corrected(self, network: Network, flatbuffer: bytes) -> Points:
-        """The network's mean shape, shifted by what int8's points lack on average.
-
-        Rounded weights and ranges shift an int8 network's outputs by a constant, which costs nothing to take back
-        (Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019, here for the
-        outputs). The card carries it, so that it needs no layer of a certain kind.
-        """
-        mean = np.array(network.described["mean_shape"], np.float32)
-        config = self.recipe.calibration
-        if not config.bias_crops:
-            return mean
-        crops = calibration_crops(self.faces.train, config.bias_crops, config.seed + 1)
-        wanted, found = (
-            predict_crops(keypoint_model(network, content), crops) for content in (to_float(network), flatbuffer)
-        )
-        return np.asarray(mean + (wanted - found).mean(0) / CROP_SIZE, np.float32)
-
     def candidate(self, how: str, network: Network, flatbuffer: bytes, before: Points) -> Candidate:
         """A quantised `flatbuffer` of `network`, compared with the points `before`."""
-        mean = self.corrected(network, flatbuffer)
-        if self.recipe.calibration.bias_crops:
-            how += f"; mean error of {self.recipe.calibration.bias_crops} other crops taken back"
+        config, mean = self.recipe.calibration, None
+        if config.bias_crops:
+            crops = calibration_crops(self.faces.train, config.bias_crops, config.seed + 1)
+            mean = unshifted_mean(network, flatbuffer, crops)
+            how += f"; mean error of {config.bias_crops} other crops taken back"
         points = self.points_of(network, flatbuffer, mean)
         return Candidate(how, flatbuffer, mean, points, compare(before, points, self.crops))
 
@@ -121,6 +106,45 @@ class Job:
     ) -> tuple[keras.Model, keras.Model]:
         """Fine-tunes what `build` gives; see `tune`. `name` is that of the folder of its checkpoints."""
         return tune(build, self.original.model, self.task, self.work / name, before_step=hook)
+
+
+def prepare_job(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, propose: Propose, work: Path) -> Job:
+    """Reads the network and the faces, and checks that the recipe fits them.
+
+    Args:
+        model_path: .keras, .h5 or a SavedModel's folder; see `load_network`.
+        recipe: what to do, and how much may be lost.
+        data_dir: folder with the labelled faces; see `load_faces`.
+        propose: a face detector, for fine-tuning.
+        work: folder for the checkpoints of fine-tuning, which a second call goes on from.
+
+    Raises:
+        InputError: the model, the recipe or a data folder is missing or does not fit.
+    """
+    network = load_network(model_path, recipe.network)
+    if network.model is None and (recipe.prune.channels or recipe.prune.weights or recipe.quantise == "qat"):
+        raise InputError(
+            f"{model_path} is a SavedModel, which cannot be pruned or trained; expected post-training quantisation "
+            "alone, or a .keras or .h5 file of tf-keras"
+        )
+    faces = load_faces(recipe, network.described["recipe"], network.schema, data_dir)
+    crops = labelled_crops(faces.val)
+    log.info("%s: compared on %d crops of %d faces", model_path, len(crops.pixels), len(crops.names))
+    return Job(recipe, network, faces, crops, data_dir, propose, work)
+
+
+def unshifted_mean(network: Network, flatbuffer: bytes, crops: Crops) -> Points:
+    """The network's mean shape, moved by what the points of an int8 `flatbuffer` lack on average over `crops`.
+
+    Rounded weights and ranges shift an int8 network's outputs by a constant, which costs nothing to take back (Nagel et
+    al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019, here for the outputs). The
+    card carries it, so that no layer need be of a certain kind.
+    """
+    mean = np.array(network.described["mean_shape"], np.float32)
+    wanted, found = (
+        predict_crops(keypoint_model(network, content), crops) for content in (to_float(network), flatbuffer)
+    )
+    return np.asarray(mean + (wanted - found).mean(0) / CROP_SIZE, np.float32)
 
 
 def candidates(job: Job, network: Network, before: Points) -> Iterator[Candidate]:

@@ -99,19 +99,16 @@ def find_compiler(*, system: str = platform.system(), machine: str = platform.ma
     return Path(found)
 
 
-def compile_for_edgetpu(
-    file: ModelFile, compiler: Path, *, require_all_mapped: bool = False, timeout_s: float = TIMEOUT_S
-) -> EdgeTpuModel:
+def compile_for_edgetpu(file: ModelFile, compiler: Path, *, timeout_s: float = TIMEOUT_S) -> EdgeTpuModel:
     """Compiles an int8 model file; nothing is written but in a temporary folder.
 
     Args:
         file: with its card.
         compiler: from `find_compiler`.
-        require_all_mapped: refuse a result that leaves an operator to the CPU.
         timeout_s: after which the compiler is stopped.
 
     Raises:
-        InputError: the compiler refused the model, mapped nothing, too little, or did not end in time.
+        InputError: the compiler refused the model, mapped nothing, or did not end in time.
     """
     card = file.card
     assert card is not None, "compiled files are made from files with a card"
@@ -122,12 +119,6 @@ def compile_for_edgetpu(
     if CUSTOM_OPERATOR not in {operator.name for operator in operators}:
         reasons = "; ".join(log.on_cpu) or "it does not say why"
         raise InputError(f"{compiler} mapped nothing of {file.path} to the Edge TPU: {reasons}; see {DOCUMENTATION}")
-    if require_all_mapped and (log.on_cpu or not log.operators):
-        left = "; ".join(log.on_cpu) or "it printed no table of operators"
-        raise InputError(
-            f"{compiler} left operators of {file.path} to the CPU: {left}; change the network, or leave "
-            "--require-all-mapped out"
-        )
     return EdgeTpuModel(flatbuffer, _card(card, file, flatbuffer, operators, log), file.golden, log)
 
 

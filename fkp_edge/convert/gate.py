@@ -147,7 +147,8 @@ def compare(before: Points, after: Points, truth: LabelledCrops) -> Comparison:
 
 def _rms(distances: Floats) -> float:
     """Of one coordinate, from distances of points."""
-    return float(np.sqrt(np.nanmean(distances**2) / 2))
+    known = distances[np.isfinite(distances)]
+    return float(np.sqrt((known**2).mean() / 2)) if len(known) else float("nan")
 
 
 def _by_face(values: Floats, truth: LabelledCrops) -> Floats:

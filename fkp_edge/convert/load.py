@@ -40,7 +40,7 @@ class Network:
     model: keras.Model | None
     """None for a SavedModel."""
     saved: Any = None
-    """A tf.Module with the method `serve` on (1, 96, 96, 1), for a SavedModel."""
+    """A tf.Module whose method `serve` takes (1, 96, 96, 1) and gives the outputs by name, for a SavedModel."""
 
     @property
     def schema(self) -> Schema:
@@ -126,9 +126,9 @@ def _configs(path: Path) -> Iterator[dict[str, Any]]:
 
 def _adapted(path: Path, model: keras.Model, foreign: Foreign) -> Network:
     """`model` with raw pixels in and named outputs in crop units; its layers stay layers of one network."""
-    pixels = layers.Input((CROP_SIZE, CROP_SIZE, 1), name="pixels")
+    pixels = layers.Input((CROP_SIZE, CROP_SIZE, 1), name="fkp_edge_pixels")
     scale, shift = PIXELS[foreign.pixels]
-    x = pixels if foreign.pixels == "0..255" else layers.Rescaling(scale, shift, name="pixels_to_network")(pixels)
+    x = pixels if foreign.pixels == "0..255" else layers.Rescaling(scale, shift, name="fkp_edge_scale")(pixels)
     # `call`, not `model(x)`: the layers then stand side by side with the new ones instead of in a network of their own
     outputs = tf.nest.flatten(model.call(x))
     found = _sort_outputs(path, {i: int(np.prod(t.shape[1:])) for i, t in enumerate(outputs)})
@@ -137,11 +137,11 @@ def _adapted(path: Path, model: keras.Model, foreign: Foreign) -> Network:
     to_units = UNITS.get(foreign.points)
     mean = schema.mean_shape
     if to_units:
-        points = layers.Rescaling(to_units[0], name="points_to_units")(points)
+        points = layers.Rescaling(to_units[0], name="fkp_edge_units")(points)
         mean = np.full_like(mean, to_units[1])
-    named = {"keypoints": layers.Reshape((2 * schema.size,), name="keypoints")(points)}
+    named = {"keypoints": layers.Reshape((2 * schema.size,), name="fkp_edge_keypoints")(points)}
     if score is not None:
-        named["score"] = layers.Reshape((1,), name="score")(score)
+        named["score"] = layers.Reshape((1,), name="fkp_edge_score")(score)
     joined = keras.Model(pixels, named, name=model.name)
     clean = keras.models.clone_model(joined)  # the layers still belong to `model` too
     clean.set_weights(joined.get_weights())

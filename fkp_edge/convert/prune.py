@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from fkp_edge.convert.weights import PruneWeights, zero_share
 from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras
 
-__all__ = ["Tuned", "prune", "smaller"]
+__all__ = ["Tuned", "copied", "prune", "smaller"]
 
 Tuned = Callable[[Callable[[], keras.Model], Any], tuple[keras.Model, keras.Model]]
 """Trains what the first argument builds, its hook before each step; the averaged network and the one that learnt."""
@@ -33,10 +34,11 @@ def prune(network: Network, recipe: ConvertRecipe, tuned: Tuned, steps: Callable
     config, model = recipe.prune, network.model
     if config.channels:
         pruned = smaller(model, config)
-        averaged, _ = tuned(lambda: _copy(pruned), None)
+        averaged, _ = tuned(lambda: copied(pruned), None)
         before, after = count_macs(model), count_macs(averaged)
+        kept = f" but {', '.join(config.keep)}" if config.keep else ""
         how = (
-            f"{config.channels:.0%} of the filters of each layer that can lose some, by {config.importance}: "
+            f"{config.channels:.0%} of the filters of each layer that can lose some{kept}, by {config.importance}: "
             f"{before - after:,} of {before:,} multiply-accumulates fewer; tuned for {recipe.tune.epochs} epochs"
         )
         return network.with_model(averaged), how
@@ -55,9 +57,14 @@ def smaller(model: keras.Model, config: Prune) -> keras.Model:
     """`model` without the filters that matter least, not tuned yet.
 
     Raises:
-        InputError: no layer can lose filters.
+        InputError: no layer can lose filters, or one that shall keep them is not there.
     """
-    found = find_filters(model)
+    found = [filters for filters in find_filters(model) if filters.layer not in config.keep]
+    names = [layer.name for layer in model.layers]
+    for name in config.keep:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0)
+            raise InputError(f"prune.keep: the network has no layer {name!r}; did you mean {near[0]!r}?")
     if not found:
         raise InputError(
             "no layer of this network can lose filters: their channels meet others in additions or in networks inside "
@@ -68,7 +75,7 @@ def smaller(model: keras.Model, config: Prune) -> keras.Model:
     )
 
 
-def _copy(model: keras.Model) -> keras.Model:
+def copied(model: keras.Model) -> keras.Model:
     """A network of its own with the same weights: each call is for another device or average."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 from numpy.typing import NDArray
 
+from fkp_edge.convert.backend import tfmot
 from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras, tf
 

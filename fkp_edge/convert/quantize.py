@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.convert.backend import freeze
 from fkp_edge.convert.load import Network
 from fkp_edge.data import FaceSet
 from fkp_edge.geometry import CROP_SIZE, extract
@@ -59,15 +60,24 @@ def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> Crops:
 
 def _converter(network: Network) -> Any:
     """A converter of `network` with batch size 1: TFLite wants static shapes."""
-    if network.model is None:
-        converter = tf.lite.TFLiteConverter.from_concrete_functions(
-            [network.saved.serve.get_concrete_function()], network.saved
-        )
-        # its dense layers cannot be rewritten (see without_dense): weights per tensor are safe in every runtime
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-        return converter
-    pixels = keras.layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=1, name="pixels")
-    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, network.model(pixels)))
+    if network.model is not None:
+        return _frozen_converter(network.model)
+    converter = _frozen_converter(network.saved.serve)
+    # its dense layers cannot be rewritten (see without_dense): weights per tensor are safe in every runtime
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    return converter
+
+
+def _frozen_converter(call: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> Any:
+    """A converter of `call`, its variables made constants: from_keras_model writes and reads a SavedModel each time,
+    which takes thirty times as long."""
+    pixels = tf.TensorSpec((1, CROP_SIZE, CROP_SIZE, 1), tf.float32, name="pixels")
+    frozen = freeze(tf.function(lambda pixels: call(pixels)).get_concrete_function(pixels), lower_control_flow=False)
+    names = ("keypoints", "score")[: len(frozen.outputs)]  # frozen functions forget names and keep their order
+
+    named = tf.function(lambda pixels: dict(zip(names, frozen(pixels), strict=True)))
+
+    return tf.lite.TFLiteConverter.from_concrete_functions([named.get_concrete_function(pixels)], tf.Module())
 
 
 def without_dense(model: keras.Model) -> keras.Model:
@@ -124,8 +134,7 @@ def to_int8(network: Network, crops: Crops, *, in_float: tuple[str, ...] = ()) -
 
 def qat_to_int8(aware: keras.Model) -> bytes:
     """A network of quantisation-aware training as an int8 flatbuffer; its own ranges, so no crops."""
-    pixels = keras.layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=1, name="pixels")
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, aware(pixels)))
+    converter = _frozen_converter(aware)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8

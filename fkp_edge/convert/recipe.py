@@ -34,6 +34,8 @@ class Prune(Settings, frozen=True, kw_only=True):
 
     channels: Share = 0.0
     """Share of the filters of every layer that can lose some: less work, a smaller file."""
+    keep: tuple[str, ...] = ()
+    """Layers that lose no filters; `fkp-edge convert --scan` shows which lose most."""
     weights: Share = 0.0
     """Share of the single weights of every convolution and dense layer: only the compressed file gets smaller."""
     importance: Literal["batch_norm", "l1"] = "batch_norm"

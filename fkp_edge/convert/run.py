@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 from fkp_edge.convert.candidates import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.channels import count_macs
-from fkp_edge.convert.faces import load_faces
-from fkp_edge.convert.gate import Comparison, LabelledCrops, compare, labelled_crops
-from fkp_edge.convert.load import Network, load_network
+from fkp_edge.convert.gate import Comparison, LabelledCrops, compare
+from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import layer_errors, to_float
-from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.report import Attempt, Report, Size, Step
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import Propose
 from fkp_edge.keypoints import Points
 from fkp_edge.model_file import Card, GoldenCase, encode_model_file, write_whole
 
@@ -77,29 +74,14 @@ def check_free(out: Path, *, overwrite: bool) -> dict[str, Path]:
     return paths
 
 
-def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, propose: Propose, work: Path) -> ConvertResult:
-    """Prunes, fine-tunes and quantises the network at `model_path` as `recipe` says, and measures what that lost.
-
-    Args:
-        model_path: .keras, .h5 or a SavedModel's folder; see `load_network`.
-        recipe: what to do, and how much may be lost.
-        data_dir: folder with the labelled faces; see `load_faces`.
-        propose: a face detector, for fine-tuning.
-        work: folder for the checkpoints of fine-tuning, which a second call goes on from.
+def convert(job: Job) -> ConvertResult:
+    """Prunes, fine-tunes and quantises a network as its recipe says, and measures what that lost; see `prepare_job`.
 
     Raises:
-        InputError: the model, the recipe or a data folder is missing or does not fit.
+        InputError: the network cannot be pruned or trained so.
     """
-    original = load_network(model_path, recipe.network)
-    if original.model is None and (recipe.prune != type(recipe.prune)() or recipe.quantise == "qat"):
-        raise InputError(
-            f"{model_path} is a SavedModel, which cannot be pruned or trained; expected post-training quantisation "
-            "alone, or a .keras or .h5 file of tf-keras"
-        )
-    faces = load_faces(recipe, original.described["recipe"], original.schema, data_dir)
-    crops = labelled_crops(faces.val)
-    job = Job(recipe, original, faces, crops, data_dir, propose, work)
-    log.info("float network on %d crops of %d faces", len(crops.pixels), len(crops.names))
+    recipe = job.recipe
+    original, crops = job.original, job.crops
     original_float = to_float(original)
     before = job.points_of(original, original_float)
     _check_sense(original, compare(before, before, crops).overall.before_percent)
@@ -124,7 +106,7 @@ def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, propose:
     steps = [Step(name="prune and fine-tune", comparison=compare(before, between, crops))] if pruning else []
     steps.append(Step(name="quantise", comparison=compare(between, best.points, crops)))
     report = Report(
-        model=str(model_path),
+        model=str(original.path),
         name=original.described["recipe"]["name"],
         data={name: loss.faces for name, loss in best.comparison.sets.items()},
         crops=len(crops.pixels),

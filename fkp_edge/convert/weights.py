@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 
+from fkp_edge.convert.backend import tfmot
 from fkp_edge.train.backend import keras
 
 __all__ = ["PruneWeights", "zero_share"]
@@ -30,12 +30,11 @@ class PruneWeights:
 
     def wrap(self, model: keras.Model) -> keras.Model:
         """A copy of `model` whose weights fade."""
+        every = min(EVERY, max(1, self.steps // 10))
+        # the last pruning is the one that reaches the share, so the schedule must end on one
+        end = every * max(1, int(SCHEDULE_SHARE * self.steps) // every)
         schedule = tfmot.sparsity.keras.PolynomialDecay(
-            initial_sparsity=0.0,
-            final_sparsity=self.share,
-            begin_step=0,
-            end_step=max(EVERY, int(SCHEDULE_SHARE * self.steps)),
-            frequency=min(EVERY, max(1, self.steps // 10)),
+            initial_sparsity=0.0, final_sparsity=self.share, begin_step=0, end_step=end, frequency=every
         )
 
         def fading(layer: Any) -> Any:
@@ -58,14 +57,13 @@ class PruneWeights:
 
     @staticmethod
     def unwrap(averaged: keras.Model, learnt: keras.Model) -> keras.Model:
-        """The averaged network without the wrappers; what is zero in the one that learnt is zero."""
-        final = [getattr(layer, "layer", layer) for layer in learnt.layers]
-        pruned = [hasattr(layer, "pruning_step") for layer in learnt.layers]
+        """The averaged network without the wrappers, zero where the one that learnt is masked."""
         plain = tfmot.sparsity.keras.strip_pruning(averaged)
-        for layer, other, was_pruned in zip(plain.layers, final, pruned, strict=True):
-            if was_pruned:
+        for layer, wrapped in zip(plain.layers, learnt.layers, strict=True):
+            if hasattr(wrapped, "pruning_vars"):
+                (_, mask, _), *_ = wrapped.pruning_vars  # the kernel's; after the last step only the mask is exact
                 kernel, *rest = layer.get_weights()
-                layer.set_weights([np.where(other.get_weights()[0] == 0, 0, kernel), *rest])
+                layer.set_weights([np.where(mask.numpy() == 0, 0, kernel), *rest])
         return plain
 
 

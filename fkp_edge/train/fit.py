@@ -90,7 +90,7 @@ class Fitter:
         done = tf.cast(self.optimizer.iterations, tf.float32)
         decay = tf.minimum(self.recipe.fit.ema, (1 + done) / (10 + done))  # short memory while weights still move fast
         for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
-            average.assign(decay * average + (1 - decay) * weight)
+            average.assign(decay * average + (1 - decay) * weight if weight.dtype.is_floating else weight)
         return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
 
     def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:

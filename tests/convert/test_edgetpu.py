@@ -178,19 +178,6 @@ def test_a_compiled_file_is_not_written_over_another(compiler, tmp_path: Path):
         compile_shipped(compiler(ALL)).save(path)
 
 
-def test_all_operators_may_be_required(compiler):
-    assert compile_shipped(compiler(ALL), require_all_mapped=True).log.mapped == 33
-    assert refusal(compiler(SOME), require_all_mapped=True) == (
-        "COMPILER left operators of MODEL to the CPU: 1 LOGISTIC: Operation is working on an unsupported data type; "
-        "2 CONV_2D: More than one subgraph is not supported; 1 edgetpu-custom-op: Operation not supported; change the "
-        "network, or leave --require-all-mapped out"
-    )
-
-
-def test_without_a_table_nobody_knows_that_all_are_mapped(compiler):
-    assert "it printed no table of operators" in refusal(compiler("done"), require_all_mapped=True)
-
-
 def test_nothing_is_left_behind(compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
