@@ -26,6 +26,7 @@ from fkp_edge.evaluate import Propose
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import Points
 from fkp_edge.train.backend import keras
+from fkp_edge.train.replicas import strategy_for
 
 __all__ = ["Candidate", "Job", "candidates", "prepare_job", "unshifted_mean"]
 
@@ -121,8 +122,11 @@ def prepare_job(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, prop
     Raises:
         InputError: the model, the recipe or a data folder is missing or does not fit.
     """
+    tunes = recipe.prune.channels or recipe.prune.weights or recipe.quantise == "qat"
+    if tunes:
+        strategy_for(recipe.tune.replicas)  # TensorFlow fixes its devices when it first works
     network = load_network(model_path, recipe.network)
-    if network.model is None and (recipe.prune.channels or recipe.prune.weights or recipe.quantise == "qat"):
+    if network.model is None and tunes:
         raise InputError(
             f"{model_path} is a SavedModel, which cannot be pruned or trained; expected post-training quantisation "
             "alone, or a .keras or .h5 file of tf-keras"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow", reason="needs fkp-edge[convert]")
+pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
 from fkp_edge.convert.channels import count_macs, find_filters, importance_of, keep_best, remove_filters
 from fkp_edge.train.backend import keras

@@ -107,7 +107,7 @@ def test_pruned_weights_stay_zero_and_compress(convert: Convert):
     assert found["report"]["pruning"].startswith("60% of the weights of convolutions are zero")
     sizes = {size["name"]: size for size in found["report"]["sizes"]}
     assert sizes["float32"]["gzip_bytes"] < 0.7 * sizes["float32 before"]["gzip_bytes"]
-    assert sizes["float32"]["bytes"] == pytest.approx(sizes["float32 before"]["bytes"], rel=0.02)
+    assert sizes["float32"]["bytes"] == pytest.approx(sizes["float32 before"]["bytes"], rel=0.1)
 
 
 def test_quantisation_aware_training_gives_int8(convert: Convert, tmp_path: Path):
