@@ -367,22 +367,35 @@ def converts(refused, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_convert_a_model_without_its_description(converts, text_file):
-    path = text_file("model.keras")
-    error = converts(path)
-    assert error.startswith(f"cannot read {path.with_suffix('.json')} (")
-    assert error.endswith("; expected it beside the model, as train writes it")
-
-
 def test_convert_a_missing_model(converts, tmp_path: Path):
     (tmp_path / "model.json").write_text('{"schema": "fkp15", "mean_shape": [], "recipe": {}, "parameters": 1}')
     path = tmp_path / "model.keras"
     assert converts(path) == f"{path} does not exist; expected the model.keras of a training run"
 
 
-def test_convert_a_model_with_an_unfinished_description(converts, tmp_path: Path):
+def test_convert_a_model_with_an_unfinished_description(converts, text_file, tmp_path: Path):
     (tmp_path / "model.json").write_text('{"schema": "fkp15"}')
-    assert "model.json lacks schema, mean_shape, recipe or parameters" in converts(tmp_path / "model.keras")
+    assert "model.json lacks schema, mean_shape, recipe or parameters" in converts(text_file("model.keras"))
+
+
+@pytest.mark.parametrize("loss", ["0%", "much", "-1", "101%", "nan"])
+def test_convert_with_a_loss_that_is_none(loss: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", "model.keras", "--data", ".", "--out", "out.tflite", f"--max-loss={loss}"])
+    assert ended.value.code == 2
+    assert f"--max-loss: '{loss}' is not a percentage above 0, such as 1%" in capsys.readouterr().err
+
+
+def test_convert_requires_all_mapped_of_the_edge_tpu_only(converts, text_file):
+    error = converts(text_file("model.keras"), "--require-all-mapped")
+    assert error == "--require-all-mapped is about the Edge TPU's compiler; add --edgetpu"
+
+
+def test_convert_for_the_edge_tpu_without_its_compiler(converts, text_file, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    error = converts(text_file("model.keras"), "--edgetpu")
+    assert "edgetpu_compiler" in error
+    assert "https://coral.ai/docs/edgetpu/compiler/" in error
 
 
 def test_convert_a_text_file_named_keras(converts, text_file, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What converting needs beyond training: tensorflow-model-optimization, and TensorFlow's own freezing."""
+"""What converting needs beyond training: h5py, tensorflow-model-optimization, and TensorFlow's own freezing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from fkp_edge.errors import MissingPartError
 from fkp_edge.train.backend import keras as _keras  # noqa: F401 - first: it chooses Keras 2, which tfmot wants
 
 try:
+    import h5py
     import tensorflow_model_optimization as tfmot
 except ImportError as error:
     raise MissingPartError(
@@ -16,4 +17,4 @@ except ImportError as error:
 # not in TensorFlow's public names, but what its own converter and its documentation of frozen graphs use
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as freeze
 
-__all__ = ["freeze", "tfmot"]
+__all__ = ["freeze", "h5py", "tfmot"]

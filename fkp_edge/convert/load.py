@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.convert.backend import h5py
 from fkp_edge.convert.recipe import Foreign
 from fkp_edge.errors import InputError
 from fkp_edge.geometry import CROP_SIZE
