@@ -57,8 +57,10 @@ pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
 
 models: runs/keypointnet/model.keras ## trains and converts all that ships: three hours on two cores, goes on where it was killed
-	$(FKP) convert runs/keypointnet/model.keras convert/int8.toml --data $(DATA) --out $(MODELS)/keypoints-int8.tflite --overwrite
-	$(FKP) convert runs/keypointnet68/model.keras convert/int8.toml --data $(DATA) --out $(MODELS)/keypoints68-int8.tflite --overwrite
+	mkdir -p runs/converted
+	$(FKP) convert runs/keypointnet/model.keras --data $(DATA) --out runs/converted/keypoints-int8.tflite --overwrite
+	$(FKP) convert runs/keypointnet68/model.keras --data $(DATA) --out runs/converted/keypoints68-int8.tflite --overwrite
+	cp runs/converted/keypoints*.tflite $(MODELS)
 
 # The weights go from each run to the next: 15 points, then 68, then 15 again.
 runs/scratch/model.keras: | $(DEV)
