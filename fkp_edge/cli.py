@@ -12,7 +12,7 @@ from fkp_edge import __version__
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.models import find_model
 
-__all__ = ["build_parser", "main"]
+__all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
 MOST_THREADS = 64
 DEFAULT_STREAM = "tcp://127.0.0.1:8765"
@@ -53,10 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="auto, picamera, v4l2:N, demo, a video file or a folder of pictures; auto takes the Pi camera, else a "
         "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
-    run.add_argument(
-        "--stream", default=DEFAULT_STREAM, metavar="URL", help=f"where to listen (default: {DEFAULT_STREAM})"
-    )
-    run.add_argument("--insecure", action="store_true", help="allow a --stream address that others can reach")
+    _add_streams(run)
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
@@ -69,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--wait", type=_seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
     )
+    _add_token(watch)
     watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
 
     predict = commands.add_parser("predict", help="faces and keypoints in pictures")
@@ -96,6 +94,24 @@ def build_parser() -> argparse.ArgumentParser:
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser
+
+
+def _add_streams(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stream",
+        action="append",
+        metavar="URL",
+        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://HOST:PORT; "
+        f"may be given several times (default: {DEFAULT_STREAM})",
+    )
+    _add_token(parser)
+    parser.add_argument("--insecure", action="store_true", help="let whoever can reach an address read without a token")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE.pem", help="certificate for wss://")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE.pem", help="its key")
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token that clients must show")
 
 
 def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

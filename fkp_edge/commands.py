@@ -38,11 +38,14 @@ def run(args: Namespace) -> int:
 
 def watch(args: Namespace) -> int:
     """Shows a stream."""
+    from fkp_edge.stream.trust import read_token
     from fkp_edge.stream.watch import watch as show
+
+    token = read_token(args.token_file) if args.token_file else None
 
     # Ctrl-C is how a person ends it
     with contextlib.suppress(KeyboardInterrupt):
-        show(args.url, as_json=args.json, out=sys.stdout, count=args.count, wait_s=args.wait)
+        show(args.url, as_json=args.json, out=sys.stdout, token=token, count=args.count, wait_s=args.wait)
     return 0
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+from fkp_edge.cli import DEFAULT_STREAM
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.haar import HaarDetector
@@ -23,7 +26,11 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.observation import Frame, Observation
-from fkp_edge.stream import Hello, LineServer, encode, from_observation, parse_address
+from fkp_edge.stream import Hello, from_observation, parse_address
+from fkp_edge.stream.address import Address, UdpAddress
+from fkp_edge.stream.outputs import Outputs
+from fkp_edge.stream.tls import read_tls
+from fkp_edge.stream.trust import check_reach, read_token
 
 __all__ = ["run_live"]
 
@@ -32,7 +39,7 @@ DEMO_SHEET = Path("fkp-demo.png")
 
 def run_live(args: Namespace, model: KeypointModel) -> int:
     """Runs until the source ends or a signal comes; the exit code. `args` are those of `fkp-edge run`."""
-    parse_address(args.stream)  # before anything is opened or said
+    streams = _read_streams(args)  # before anything is opened or said
     if args.sheet:
         _check_sheet(args.sheet)
     name = args.source
@@ -42,7 +49,7 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
         print(why, file=sys.stderr, flush=True)
     times = StageTimes()
     with ExitStack() as closing:
-        publisher = closing.enter_context(_Publisher(args.stream, model, name, insecure=args.insecure))
+        publisher = closing.enter_context(_Publisher(streams, model, name))
         detector = HaarDetector()
         source = open_source(name, pace=not args.fast)
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
@@ -56,7 +63,8 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
             sinks.append(sheet)
         runtime = Runtime(source, Engine(model, search, times=times), sinks)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
-        print(f"streaming on {publisher.url}; watch it: {command} watch {publisher.url}", file=sys.stderr, flush=True)
+        for address in publisher.addresses:
+            print(f"streaming {_introduction(address, command)}", file=sys.stderr, flush=True)
         try:
             with _stopping_on_signals(runtime):
                 runtime.run()
@@ -76,10 +84,35 @@ def _check_sheet(path: Path) -> None:
         raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
 
 
-class _Publisher:
-    """A sink that sends observations to the clients of a stream."""
+def _introduction(address: Address, command: str) -> str:
+    if isinstance(address, UdpAddress):
+        return f"to {address}; on that machine: {command} watch {address}"
+    return f"on {address}; watch it: {command} watch {address}"
 
-    def __init__(self, url: str, model: KeypointModel, source: str, *, insecure: bool) -> None:
+
+class _Streams(NamedTuple):
+    """What the command line says of streams."""
+
+    addresses: tuple[Address, ...]
+    token: str | None
+    insecure: bool
+    tls: ssl.SSLContext | None
+
+
+def _read_streams(args: Namespace) -> _Streams:
+    addresses = tuple(parse_address(url) for url in args.stream or [DEFAULT_STREAM])
+    token = read_token(args.token_file) if args.token_file else None
+    for address in addresses:
+        check_reach(address, token=token, insecure=args.insecure)
+    if bool(args.tls_cert) != bool(args.tls_key):
+        raise InputError("a certificate and its key go together; expected both --tls-cert FILE and --tls-key FILE")
+    return _Streams(addresses, token, args.insecure, read_tls(args.tls_cert, args.tls_key) if args.tls_cert else None)
+
+
+class _Publisher:
+    """A sink that sends observations to every stream."""
+
+    def __init__(self, streams: _Streams, model: KeypointModel, source: str) -> None:
         self._frame_size: tuple[int, int] | None = None
 
         def hello() -> Hello:
@@ -92,19 +125,21 @@ class _Publisher:
                 server_ns=time.monotonic_ns(),
             )
 
-        self._server = LineServer(parse_address(url), hello, insecure=insecure)
-        self.url = str(self._server.address)
+        self._outputs = Outputs(
+            streams.addresses, hello, token=streams.token, insecure=streams.insecure, tls=streams.tls
+        )
+        self.addresses = self._outputs.addresses
 
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
         if frame is not None:
             self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
-        self._server.publish(encode(from_observation(observation, time.monotonic_ns())))
+        self._outputs.publish(from_observation(observation, time.monotonic_ns()))
 
     def __enter__(self) -> _Publisher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.close()
+        self._outputs.close()
 
 
 @contextmanager

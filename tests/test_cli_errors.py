@@ -306,22 +306,48 @@ def test_run_beyond_loopback(refused, url: str):
     assert "--insecure" in error
 
 
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:8765", "udp://127.0.0.1:8765", "unix:///tmp/fkp.sock"])
-def test_run_on_a_stream_of_another_kind(refused, url: str):
-    assert refused("run", "--source", "demo", "--stream", url) == (
-        f"stream address {url!r} is not supported by this version; expected tcp://HOST:PORT"
-    )
-
-
 @pytest.mark.parametrize("url", ["127.0.0.1:8765", "tcp://127.0.0.1", "http://127.0.0.1:8765", ""])
 def test_run_on_no_address(refused, url: str):
     assert refused("run", "--source", "demo", "--stream", url) == (
-        f"stream address {url!r} is not understood; expected tcp://HOST:PORT"
+        f"stream address {url!r} is not understood; "
+        "expected tcp://HOST:PORT, ws://HOST:PORT, udp://HOST:PORT or unix:///PATH"
     )
 
 
 def test_watch_a_stream_of_another_kind(refused):
-    assert "'ws://127.0.0.1:8765' is not supported by this version" in refused("watch", "ws://127.0.0.1:8765")
+    assert "'http://127.0.0.1:8765' is not understood; expected tcp:" in refused("watch", "http://127.0.0.1:8765")
+
+
+def test_run_sending_datagrams_beyond_loopback(refused):
+    error = refused("run", "--source", "demo", "--stream", FREE, "--stream", "udp://192.0.2.1:9000")
+    assert error.startswith("udp://192.0.2.1:9000 sends faces over the network, and datagrams carry no token;")
+
+
+@pytest.mark.parametrize("command", [["run", "--source", "demo"], ["watch"]])
+def test_a_token_file_without_a_token(refused, empty: Path, command: list[str]):
+    path = empty / "token"
+    path.write_text("short")
+    assert refused(*command, "--token-file", path).startswith(f"token file {path} holds no token of 16 to 200 ASCII")
+    assert refused(*command, "--token-file", empty / "none").startswith(f"cannot read token file {empty / 'none'}: No")
+
+
+def test_run_with_half_of_a_certificate(refused, text_file):
+    assert refused("run", "--source", "demo", "--tls-cert", text_file("cert.pem")) == (
+        "a certificate and its key go together; expected both --tls-cert FILE and --tls-key FILE"
+    )
+
+
+def test_run_with_a_certificate_that_is_none(refused, text_file):
+    cert, key = text_file("cert.pem"), text_file("key.pem")
+    error = refused("run", "--source", "demo", "--tls-cert", cert, "--tls-key", key)
+    assert error.startswith(f"cannot use certificate {cert} with key {key}: ")
+
+
+def test_run_wss_without_a_certificate(refused):
+    pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+    assert refused("run", "--source", "demo", "--stream", "wss://127.0.0.1:0") == (
+        "wss://127.0.0.1:0 needs a certificate; name it with --tls-cert FILE --tls-key FILE"
+    )
 
 
 # convert

@@ -10,7 +10,7 @@ import fkp_edge
 # What users and other stages import. A change here is a change for them. The stream's stand in tests/stream.
 EXPORTS = {
     "fkp_edge": "__version__",
-    "fkp_edge.cli": "build_parser main",
+    "fkp_edge.cli": "DEFAULT_STREAM build_parser main",
     "fkp_edge.data": "FaceSet Scene find_pictures load load_one read_ibug_folder read_kaggle read_kaggle_test "
     "read_muct read_picture read_pts read_scenes",
     "fkp_edge.device": "Engine EngineSettings FakeCamera HaarDetector HaarSettings InlineSearch Runtime StillFinder "
@@ -42,11 +42,14 @@ EXPORTS = {
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
 DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
+WEB = ("fkp_edge.stream.web", "fkp_edge.stream.ws_client")
 
 
 def load(name: str):
     if name.startswith(DESKTOP):
         pytest.importorskip("tensorflow", reason="needs fkp-edge[convert]")
+    if name.startswith(WEB):
+        pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
     return importlib.import_module(name)
 
 

@@ -22,7 +22,15 @@ MAX_AGE_MS = 60_000.0
 _log = logging.getLogger(__name__)
 
 
-def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None, wait_s: float = 0.0) -> int:
+def watch(
+    url: str,
+    *,
+    as_json: bool,
+    out: TextIO,
+    token: str | None = None,
+    count: int | None = None,
+    wait_s: float = 0.0,
+) -> int:
     """Shows the stream at `url` until the server closes it: the number of observations seen.
 
     Args:
@@ -30,24 +38,25 @@ def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None, wai
         as_json: writes every line as it came, and nothing else. Otherwise a status: one line rewritten in place where
             `out` is a terminal, else a line about once a second and at each change of state.
         out: where to.
+        token: what the device's `--token-file` holds, where it has one.
         count: ends after that many observations.
         wait_s: how long to try again while nothing listens there.
 
     Raises:
         StreamError: see `connect` and `Connection`.
     """
-    with _connect(url, wait_s) as connection:
+    with _connect(url, token, wait_s) as connection:
         return _copy(connection, out, count) if as_json else _show(connection, out, count)
 
 
-def _connect(url: str, wait_s: float) -> Connection:
+def _connect(url: str, token: str | None, wait_s: float) -> Connection:
     """Connects, again and again for `wait_s` while nothing listens."""
     end = time.monotonic() + wait_s
     while True:
         try:
-            return connect(url)
+            return connect(url, token=token, reconnect=False)
         except StreamError as error:
-            if time.monotonic() >= end or not isinstance(error.__cause__, ConnectionRefusedError):
+            if time.monotonic() >= end or not isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError):
                 raise
         time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
 
