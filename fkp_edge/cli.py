@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
         "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
     _add_streams(run)
+    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
@@ -68,6 +69,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_token(watch)
     watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
+
+    watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+
+    replay = commands.add_parser("replay", help="stream a recording")
+    replay.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
+    _add_streams(replay)
+    replay.add_argument(
+        "--fast", action="store_true", help="as fast as clients read, from the first client on, not at its own pace"
+    )
+
+    export = commands.add_parser("export", help="recording -> CSV")
+    export.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="one row a face")
 
     predict = commands.add_parser("predict", help="faces and keypoints in pictures")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")

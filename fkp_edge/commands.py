@@ -21,7 +21,7 @@ from fkp_edge.errors import InputError
 if TYPE_CHECKING:
     from fkp_edge.interpreter import KeypointModel
 
-__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "watch"]
+__all__ = ["convert", "data", "eval", "export", "predict", "print_error", "replay", "run", "train", "watch"]
 
 
 def print_error(error: Exception) -> None:
@@ -38,14 +38,45 @@ def run(args: Namespace) -> int:
 
 def watch(args: Namespace) -> int:
     """Shows a stream."""
+    from fkp_edge.stream.recording import Recorder
     from fkp_edge.stream.trust import read_token
     from fkp_edge.stream.watch import watch as show
 
     token = read_token(args.token_file) if args.token_file else None
+    recording = Recorder(args.record) if args.record else contextlib.nullcontext()
+    with recording as recorder, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+        show(
+            args.url,
+            as_json=args.json,
+            out=sys.stdout,
+            token=token,
+            count=args.count,
+            wait_s=args.wait,
+            recorder=recorder,
+        )
+    return 0
 
-    # Ctrl-C is how a person ends it
-    with contextlib.suppress(KeyboardInterrupt):
-        show(args.url, as_json=args.json, out=sys.stdout, token=token, count=args.count, wait_s=args.wait)
+
+def replay(args: Namespace) -> int:
+    """Streams a recording."""
+    from fkp_edge.cli import DEFAULT_STREAM
+    from fkp_edge.stream.options import read_stream_options
+    from fkp_edge.stream.replay import Replay
+
+    addresses, access = read_stream_options(args, DEFAULT_STREAM)
+    playing = Replay(args.recording, addresses, access)
+    for address in playing.outputs.addresses:
+        print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+        print(f"{playing.run(fast=args.fast)} observations", file=sys.stderr)
+    return 0
+
+
+def export(args: Namespace) -> int:
+    """Recording -> CSV."""
+    from fkp_edge.stream.spreadsheet import export_csv
+
+    print(f"{args.out}: {export_csv(args.recording, args.out)} rows")
     return 0
 
 

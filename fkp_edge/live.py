@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import ssl
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from fkp_edge.cli import DEFAULT_STREAM
 from fkp_edge.device.contact_sheet import ContactSheet
@@ -26,11 +24,11 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.observation import Frame, Observation
-from fkp_edge.stream import Hello, from_observation, parse_address
+from fkp_edge.stream import Hello, encode, from_observation
 from fkp_edge.stream.address import Address, UdpAddress
-from fkp_edge.stream.outputs import Outputs
-from fkp_edge.stream.tls import read_tls
-from fkp_edge.stream.trust import check_reach, read_token
+from fkp_edge.stream.options import read_stream_options
+from fkp_edge.stream.outputs import Access, Outputs
+from fkp_edge.stream.recording import Recorder
 
 __all__ = ["run_live"]
 
@@ -39,7 +37,7 @@ DEMO_SHEET = Path("fkp-demo.png")
 
 def run_live(args: Namespace, model: KeypointModel) -> int:
     """Runs until the source ends or a signal comes; the exit code. `args` are those of `fkp-edge run`."""
-    streams = _read_streams(args)  # before anything is opened or said
+    addresses, access = read_stream_options(args, DEFAULT_STREAM)  # before anything is opened or said
     if args.sheet:
         _check_sheet(args.sheet)
     name = args.source
@@ -49,7 +47,8 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
         print(why, file=sys.stderr, flush=True)
     times = StageTimes()
     with ExitStack() as closing:
-        publisher = closing.enter_context(_Publisher(streams, model, name))
+        recorder = closing.enter_context(Recorder(args.record)) if args.record else None
+        publisher = closing.enter_context(_Publisher(addresses, access, model, name, recorder))
         detector = HaarDetector()
         source = open_source(name, pace=not args.fast)
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
@@ -90,50 +89,46 @@ def _introduction(address: Address, command: str) -> str:
     return f"on {address}; watch it: {command} watch {address}"
 
 
-class _Streams(NamedTuple):
-    """What the command line says of streams."""
-
-    addresses: tuple[Address, ...]
-    token: str | None
-    insecure: bool
-    tls: ssl.SSLContext | None
-
-
-def _read_streams(args: Namespace) -> _Streams:
-    addresses = tuple(parse_address(url) for url in args.stream or [DEFAULT_STREAM])
-    token = read_token(args.token_file) if args.token_file else None
-    for address in addresses:
-        check_reach(address, token=token, insecure=args.insecure)
-    if bool(args.tls_cert) != bool(args.tls_key):
-        raise InputError("a certificate and its key go together; expected both --tls-cert FILE and --tls-key FILE")
-    return _Streams(addresses, token, args.insecure, read_tls(args.tls_cert, args.tls_key) if args.tls_cert else None)
-
-
 class _Publisher:
     """A sink that sends observations to every stream."""
 
-    def __init__(self, streams: _Streams, model: KeypointModel, source: str) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        access: Access,
+        model: KeypointModel,
+        source: str,
+        recorder: Recorder | None,
+    ) -> None:
+        self._model = model
+        self._source = source
         self._frame_size: tuple[int, int] | None = None
-
-        def hello() -> Hello:
-            return Hello(
-                model=model.file.card.name if model.file.card else model.file.path.name,
-                model_sha256=model.file.sha256,
-                points=model.schema.names,
-                frame_size=self._frame_size,
-                source=source,
-                server_ns=time.monotonic_ns(),
-            )
-
-        self._outputs = Outputs(
-            streams.addresses, hello, token=streams.token, insecure=streams.insecure, tls=streams.tls
-        )
+        self._recorder = recorder
+        self._outputs = Outputs(addresses, self._hello, access)
         self.addresses = self._outputs.addresses
 
+    def _hello(self) -> Hello:
+        file = self._model.file
+        return Hello(
+            model=file.card.name if file.card else file.path.name,
+            model_sha256=file.sha256,
+            points=self._model.schema.names,
+            frame_size=self._frame_size,
+            source=self._source,
+            server_ns=time.monotonic_ns(),
+        )
+
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        is_first = frame is not None and self._frame_size is None
         if frame is not None:
             self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
-        self._outputs.publish(from_observation(observation, time.monotonic_ns()))
+        message = from_observation(observation, time.monotonic_ns())
+        line = encode(message)
+        self._outputs.publish(message, line)
+        if self._recorder is not None and self._frame_size is not None:  # a recording begins with its first frame
+            if is_first:
+                self._recorder.write(encode(self._hello()))
+            self._recorder.write(line)
 
     def __enter__(self) -> _Publisher:
         return self

@@ -350,6 +350,27 @@ def test_run_wss_without_a_certificate(refused):
     )
 
 
+# recordings
+
+
+@pytest.mark.parametrize("command", [["run", "--source", "demo"], ["watch"]])
+def test_record_over_a_file(refused, text_file, command: list[str]):
+    path = text_file("a.jsonl")
+    error = refused(*command, "--record", path)
+    assert error == f"recording {path} exists already; name another file, or remove it"
+
+
+@pytest.mark.parametrize("command", [["replay"], ["export", "--out", "/nowhere/a.csv"]])
+def test_what_is_no_recording(refused, text_file, command: list[str]):
+    path = text_file("a.jsonl")
+    assert refused(*command, path).startswith(f"{path} does not start as a recording does")
+
+
+def test_a_recording_that_is_missing(refused, empty: Path):
+    path = empty / "none"
+    assert refused("replay", path) == f"cannot read {path}: No such file or directory; expected a recording"
+
+
 # convert
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -99,6 +100,20 @@ def test_watch_shows_the_stream_and_says_when_it_ends(tmp_path: Path) -> None:
         process.wait(timeout=30)
     assert "15 points" in out
     assert out.splitlines()[-1] == f"{url} ended"
+
+
+def test_a_recorded_run_is_replayed_byte_for_byte_and_exported(tmp_path: Path) -> None:
+    run = ("run", "--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0", "--record", "a.jsonl.gz")
+    assert fkp(*run, cwd=tmp_path).returncode == 0
+    recorded = gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).decode().splitlines()[1:]
+    assert [json.loads(recorded[i])["type"] for i in (0, 1)] == ["hello", "observation"]
+    command = [*COMMAND, "replay", "a.jsonl.gz", "--fast", "--stream", "unix://s"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        watched = fkp("watch", "unix://s", "--json", "--record", "b.jsonl", cwd=tmp_path)
+        assert process.communicate(timeout=30)[1].splitlines()[-1] == "376 observations"
+    assert watched.stdout.splitlines() == recorded
+    assert (tmp_path / "b.jsonl").read_text().splitlines()[1:] == recorded
+    assert fkp("export", "b.jsonl", "--out", "b.csv", cwd=tmp_path).stdout == "b.csv: 376 rows\n"
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -74,8 +74,12 @@ class Connection:
 
     def lines(self) -> Iterator[bytes]:
         """The lines as they came, each with its newline; checked as the messages are."""
+        return (line for line, _ in self.pairs())
+
+    def pairs(self) -> Iterator[tuple[bytes, ServerMessage]]:
+        """Each line as it came, and what it says."""
         while received := self._receive():
-            yield received[0]
+            yield received
 
     def ping(self) -> None:
         """Asks for a `Pong`, which comes among the messages and carries this machine's monotonic clock back.

@@ -77,6 +77,10 @@ class LineClient:
         """Whether nothing is on the way to it."""
         return self._closed or not (self._unsent or self._answer)
 
+    def has(self, number: int) -> bool:
+        """Whether line `number` is sent, or never will be."""
+        return self._closed or self._refused or (self._seen == number and not self._unsent)
+
     def offer(self, number: int, line: bytes) -> None:
         """Sends the newest line, unless an earlier one is still on its way: then the newest follows that."""
         if self._unsent:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.address import Address, UdpAddress, WebAddress
@@ -14,39 +14,42 @@ from fkp_edge.stream.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.server import LineServer
 from fkp_edge.stream.udp import UdpSender
 
-__all__ = ["Outputs"]
+if TYPE_CHECKING:
+    from fkp_edge.stream.web import LineSockets
+
+__all__ = ["Access", "Outputs"]
 
 Publish = Callable[[ObservationMessage, bytes], None]
+
+
+class Access(NamedTuple):
+    """Who may read, and how."""
+
+    token: str | None = None
+    """What clients must show."""
+    insecure: bool = False
+    """Whether others may read without a token."""
+    tls: ssl.SSLContext | None = None
+    """Certificate and key for `wss://`."""
 
 
 class Outputs:
     """Servers and senders on the given addresses."""
 
-    def __init__(
-        self,
-        addresses: Sequence[Address],
-        hello: Callable[[], Hello],
-        *,
-        token: str | None = None,
-        insecure: bool = False,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, addresses: Sequence[Address], hello: Callable[[], Hello], access: Access | None = None) -> None:
         """Opens all, or none.
 
         Args:
             addresses: what to bind or to send to.
             hello: called for each client, on a server's thread; must return quickly.
-            token: what clients must show.
-            insecure: allows what others can read without a token.
-            tls: certificate and key for `wss://`.
+            access: who may read.
 
         Raises:
-            StreamError: an address cannot be used, or is beyond loopback without `token` or `insecure`.
+            StreamError: an address cannot be used, or is beyond loopback without a token or `insecure`.
         """
         self._hello = hello
-        self._token = token
-        self._insecure = insecure
-        self._tls = tls
+        self._access = access or Access()
+        self._servers: list[LineServer | LineSockets] = []
         self._publishing: list[Publish] = []
         self._addresses: list[Address] = []
         with ExitStack() as opened:
@@ -59,9 +62,16 @@ class Outputs:
         """In the order given, with the ports that were bound."""
         return tuple(self._addresses)
 
-    def publish(self, message: ObservationMessage) -> None:
-        """Hands `message` to every stream; waits for none. From one thread."""
-        line = encode(message)
+    @property
+    def are_served(self) -> bool:
+        """Whether there is a client, where there is a server, and all have the newest observation."""
+        if not self._servers:
+            return True
+        return any(server.clients for server in self._servers) and all(server.is_served for server in self._servers)
+
+    def publish(self, message: ObservationMessage, line: bytes | None = None) -> None:
+        """Hands `message` to every stream, as `line` where it is encoded already; waits for none. From one thread."""
+        line = line or encode(message)
         for publish in self._publishing:
             publish(message, line)
 
@@ -71,19 +81,22 @@ class Outputs:
 
     def _open(self, address: Address, opened: ExitStack) -> Address:
         if isinstance(address, UdpAddress):
-            sender = opened.enter_context(UdpSender(address, self._hello, insecure=self._insecure))
+            sender = opened.enter_context(UdpSender(address, self._hello, insecure=self._access.insecure))
             self._publishing.append(lambda message, _: sender.publish(message))
             return sender.address
         if isinstance(address, WebAddress):
             return self._open_web_socket(address, opened)
-        server = opened.enter_context(LineServer(address, self._hello, token=self._token, insecure=self._insecure))
+        server = opened.enter_context(
+            LineServer(address, self._hello, token=self._access.token, insecure=self._access.insecure)
+        )
+        self._servers.append(server)
         self._publishing.append(lambda _, line: server.publish(line))
         return server.address
 
     def _open_web_socket(self, address: WebAddress, opened: ExitStack) -> Address:
         from fkp_edge.stream.web import LineSockets, WebServer  # needs aiohttp
 
-        if address.secure and self._tls is None:
+        if address.secure and self._access.tls is None:
             raise StreamError(f"{address} needs a certificate; name it with --tls-cert FILE --tls-key FILE")
         sockets = LineSockets(self._hello)
         server = opened.enter_context(
@@ -91,12 +104,13 @@ class Outputs:
                 address,
                 sockets.routes(address.path),
                 end=sockets.close,
-                token=self._token,
-                insecure=self._insecure,
-                tls=self._tls if address.secure else None,
+                token=self._access.token,
+                insecure=self._access.insecure,
+                tls=self._access.tls if address.secure else None,
             )
         )
         self._publishing.append(lambda _, line: sockets.publish(line))
+        self._servers.append(sockets)
         return server.address
 
     def __enter__(self) -> Self:

@@ -109,6 +109,12 @@ class LineServer:
         """Clients turned away so far: there were too many, or they sent what is no message."""
         return self._refused
 
+    @property
+    def is_served(self) -> bool:
+        """Whether every client has the newest line."""
+        number = self._newest[0]
+        return all(client.has(number) for client in tuple(self._clients))
+
     def publish(self, line: bytes) -> None:
         """Makes `line` (see `encode`) the newest. From any thread; never waits for a client; nothing once closed."""
         assert line.endswith(b"\n")

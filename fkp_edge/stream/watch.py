@@ -6,11 +6,13 @@ import logging
 import shutil
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.client import Connection, connect
-from fkp_edge.stream.messages import Hello, ObservationMessage, decode_server, printable
+from fkp_edge.stream.messages import Hello, ObservationMessage, ServerMessage, printable
+from fkp_edge.stream.recording import Recorder
 
 __all__ = ["watch"]
 
@@ -30,6 +32,7 @@ def watch(
     token: str | None = None,
     count: int | None = None,
     wait_s: float = 0.0,
+    recorder: Recorder | None = None,
 ) -> int:
     """Shows the stream at `url` until the server closes it: the number of observations seen.
 
@@ -41,12 +44,24 @@ def watch(
         token: what the device's `--token-file` holds, where it has one.
         count: ends after that many observations.
         wait_s: how long to try again while nothing listens there.
+        recorder: gets what a recording holds.
 
     Raises:
         StreamError: see `connect` and `Connection`.
     """
     with _connect(url, token, wait_s) as connection:
-        return _copy(connection, out, count) if as_json else _show(connection, out, count)
+        received = _recorded(connection.pairs(), recorder) if recorder else connection.pairs()
+        return _copy(connection, received, out, count) if as_json else _show(connection, received, out, count)
+
+
+Received = Iterable[tuple[bytes, ServerMessage]]
+
+
+def _recorded(received: Received, recorder: Recorder) -> Iterator[tuple[bytes, ServerMessage]]:
+    for line, message in received:
+        if isinstance(message, Hello | ObservationMessage):
+            recorder.write(line)
+        yield line, message
 
 
 def _connect(url: str, token: str | None, wait_s: float) -> Connection:
@@ -61,23 +76,23 @@ def _connect(url: str, token: str | None, wait_s: float) -> Connection:
         time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
 
 
-def _copy(connection: Connection, out: TextIO, count: int | None) -> int:
+def _copy(connection: Connection, received: Received, out: TextIO, count: int | None) -> int:
     seen = 0
-    for line in connection.lines():
+    for line, message in received:
         out.write(line.decode())
         out.flush()
-        seen += isinstance(decode_server(line), ObservationMessage)
+        seen += isinstance(message, ObservationMessage)
         if seen == count:
             return seen
     _log.info("%s ended", connection.address)
     return seen
 
 
-def _show(connection: Connection, out: TextIO, count: int | None) -> int:
+def _show(connection: Connection, received: Received, out: TextIO, count: int | None) -> int:
     seen = 0
     display = _Display(out)
     try:
-        for message in connection:
+        for _, message in received:
             if isinstance(message, Hello):
                 status = _Status(message)
                 display.line(f"{connection.address}: {_introduction(message)}")

@@ -22,6 +22,11 @@ class Newest(Generic[T]):
         self._waking = False
         self._closed = False
 
+    @property
+    def number(self) -> int:
+        """Of the newest value; 0 before the first."""
+        return self._entry[0]
+
     def put(self, value: T) -> None:
         """From any thread; waits for nobody. Nothing once closed."""
         with self._lock:

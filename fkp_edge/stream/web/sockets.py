@@ -94,10 +94,21 @@ class LineSockets:
         """`hello` is called for each client, on the server's thread."""
         self._newest: Newest[str] = Newest()
         self._hello = hello
+        self._seen: dict[Peer, int] = {}
 
     def close(self) -> None:
         """Ends all clients, once they have the newest line. On the server's thread."""
         self._newest.close()
+
+    @property
+    def clients(self) -> int:
+        """Clients connected now."""
+        return len(self._seen)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether every client has the newest line."""
+        return all(number == self._newest.number for number in tuple(self._seen.values()))
 
     def publish(self, line: bytes) -> None:
         """Makes `line` the newest. From any thread; never waits for a client."""
@@ -112,7 +123,11 @@ class LineSockets:
         """One client, until it leaves."""
         peer = Peer()
         await peer.socket.prepare(request)
-        await peer.serve(self._send_all(peer))
+        self._seen[peer] = 0
+        try:
+            await peer.serve(self._send_all(peer))
+        finally:
+            del self._seen[peer]
         return peer.socket
 
     async def _send_all(self, peer: Peer) -> None:
@@ -123,3 +138,4 @@ class LineSockets:
             if text is None:
                 return
             await peer.send(text)
+            self._seen[peer] = number
