@@ -54,6 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
         "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
     _add_streams(run)
+    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
+    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
+    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
     run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
@@ -120,7 +123,9 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
     )
     _add_token(parser)
     parser.add_argument("--insecure", action="store_true", help="let whoever can reach an address read without a token")
-    parser.add_argument("--tls-cert", type=Path, metavar="FILE.pem", help="certificate for wss://")
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE.pem", help="certificate for wss:// and a page over https"
+    )
     parser.add_argument("--tls-key", type=Path, metavar="FILE.pem", help="its key")
 
 

@@ -1,6 +1,6 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py` and `cli.py` may import several stages; each handler imports what it needs.
+Only this module, `live.py`, `publishing.py` and `cli.py` may import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations

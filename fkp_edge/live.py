@@ -6,13 +6,11 @@ import json
 import os
 import signal
 import sys
-import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fkp_edge.cli import DEFAULT_STREAM
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.haar import HaarDetector
@@ -23,12 +21,7 @@ from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame, Observation
-from fkp_edge.stream import Hello, encode, from_observation
-from fkp_edge.stream.address import Address, UdpAddress
-from fkp_edge.stream.options import read_stream_options
-from fkp_edge.stream.outputs import Access, Outputs
-from fkp_edge.stream.recording import Recorder
+from fkp_edge.publishing import Publisher, read_publish_options
 
 __all__ = ["run_live"]
 
@@ -37,7 +30,7 @@ DEMO_SHEET = Path("fkp-demo.png")
 
 def run_live(args: Namespace, model: KeypointModel) -> int:
     """Runs until the source ends or a signal comes; the exit code. `args` are those of `fkp-edge run`."""
-    addresses, access = read_stream_options(args, DEFAULT_STREAM)  # before anything is opened or said
+    options = read_publish_options(args)  # before anything is opened or said
     if args.sheet:
         _check_sheet(args.sheet)
     name = args.source
@@ -47,8 +40,7 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
         print(why, file=sys.stderr, flush=True)
     times = StageTimes()
     with ExitStack() as closing:
-        recorder = closing.enter_context(Recorder(args.record)) if args.record else None
-        publisher = closing.enter_context(_Publisher(addresses, access, model, name, recorder))
+        publisher = closing.enter_context(Publisher(options, model, name, times))
         detector = HaarDetector()
         source = open_source(name, pace=not args.fast)
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
@@ -62,8 +54,8 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
             sinks.append(sheet)
         runtime = Runtime(source, Engine(model, search, times=times), sinks)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
-        for address in publisher.addresses:
-            print(f"streaming {_introduction(address, command)}", file=sys.stderr, flush=True)
+        for line in publisher.introduction(command):
+            print(line, file=sys.stderr, flush=True)
         try:
             with _stopping_on_signals(runtime):
                 runtime.run()
@@ -81,60 +73,6 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
 def _check_sheet(path: Path) -> None:
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
-
-
-def _introduction(address: Address, command: str) -> str:
-    if isinstance(address, UdpAddress):
-        return f"to {address}; on that machine: {command} watch {address}"
-    return f"on {address}; watch it: {command} watch {address}"
-
-
-class _Publisher:
-    """A sink that sends observations to every stream."""
-
-    def __init__(
-        self,
-        addresses: Sequence[Address],
-        access: Access,
-        model: KeypointModel,
-        source: str,
-        recorder: Recorder | None,
-    ) -> None:
-        self._model = model
-        self._source = source
-        self._frame_size: tuple[int, int] | None = None
-        self._recorder = recorder
-        self._outputs = Outputs(addresses, self._hello, access)
-        self.addresses = self._outputs.addresses
-
-    def _hello(self) -> Hello:
-        file = self._model.file
-        return Hello(
-            model=file.card.name if file.card else file.path.name,
-            model_sha256=file.sha256,
-            points=self._model.schema.names,
-            frame_size=self._frame_size,
-            source=self._source,
-            server_ns=time.monotonic_ns(),
-        )
-
-    def __call__(self, frame: Frame | None, observation: Observation) -> None:
-        is_first = frame is not None and self._frame_size is None
-        if frame is not None:
-            self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
-        message = from_observation(observation, time.monotonic_ns())
-        line = encode(message)
-        self._outputs.publish(message, line)
-        if self._recorder is not None and self._frame_size is not None:  # a recording begins with its first frame
-            if is_first:
-                self._recorder.write(encode(self._hello()))
-            self._recorder.write(line)
-
-    def __enter__(self) -> _Publisher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._outputs.close()
 
 
 @contextmanager

@@ -350,6 +350,37 @@ def test_run_wss_without_a_certificate(refused):
     )
 
 
+# run: the page
+
+
+@pytest.mark.parametrize("place", ["8080", "127.0.0.1", "127.0.0.1:8080/x", "http://127.0.0.1:8080", "[::1"])
+def test_run_with_a_page_nowhere(refused, place: str):
+    assert refused("run", "--source", "demo", "--web", place) == (
+        f"page address {place!r} is not understood; expected HOST:PORT, such as 127.0.0.1:8080"
+    )
+
+
+def test_run_with_a_page_beyond_loopback(refused):
+    error = refused("run", "--source", "demo", "--web", "0.0.0.0:0")
+    assert error.startswith("ws://0.0.0.0:0 can be reached from other machines; bind 127.0.0.1, ask for a token")
+
+
+def test_run_with_a_preview_or_effect_that_nothing_shows(refused):
+    assert refused("run", "--source", "demo", "--preview") == (
+        "--preview shows on the live page's picture; expected --web with it"
+    )
+    assert refused("run", "--source", "demo", "--web", "127.0.0.1:0", "--effect", "glasses") == (
+        "--effect shows on the live page's picture; expected --preview with it"
+    )
+
+
+def test_run_with_an_effect_that_is_no_picture(refused, text_file):
+    pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+    path = text_file("a.png")
+    arguments = ["--stream", FREE, "--web", "127.0.0.1:0", "--preview", "--effect", path]
+    assert refused("run", "--source", "demo", *arguments).startswith(f"effect {path} is no PNG with transparency;")
+
+
 # recordings
 
 

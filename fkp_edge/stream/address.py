@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from fkp_edge.errors import StreamError
 
-__all__ = ["Address", "TcpAddress", "UdpAddress", "UnixAddress", "WebAddress", "parse_address"]
+__all__ = ["Address", "TcpAddress", "UdpAddress", "UnixAddress", "WebAddress", "parse_address", "parse_page_address"]
 
 KINDS = "tcp://HOST:PORT, ws://HOST:PORT, udp://HOST:PORT or unix:///PATH"
 MAX_PATH_BYTES = 100  # sun_path of Linux ends at 107
@@ -109,6 +109,21 @@ def parse_address(url: str) -> Address:
             return UdpAddress(host, port)
         case scheme:
             return WebAddress(host, port, match["path"] or "/", secure=scheme == "wss")
+
+
+def parse_page_address(text: str) -> WebAddress:
+    """The address in `text`, such as `127.0.0.1:8080` or `[::1]:8080`.
+
+    Raises:
+        StreamError: it is none.
+    """
+    try:
+        address = parse_address(f"ws://{text}")
+    except StreamError:
+        address = None
+    if not isinstance(address, WebAddress) or address.path != "/":
+        raise StreamError(f"page address {text!r} is not understood; expected HOST:PORT, such as 127.0.0.1:8080")
+    return address
 
 
 def _unix(url: str) -> UnixAddress:

@@ -28,6 +28,7 @@ __all__ = [
     "decode_client",
     "decode_server",
     "encode",
+    "from_face",
     "from_observation",
     "printable",
 ]
@@ -202,14 +203,15 @@ def from_observation(observation: Observation, sent_ns: int) -> ObservationMessa
         sent_ns=sent_ns,
         state=observation.state.value,
         dropped=observation.dropped,
-        faces=tuple(_from_face(face) for face in observation.faces),
+        faces=tuple(from_face(face) for face in observation.faces),
     )
 
 
 _ANGLES = ("yaw", "pitch", "roll")
 
 
-def _from_face(face: Face) -> FaceMessage:
+def from_face(face: Face) -> FaceMessage:
+    """`face` as a message: coordinates in hundredths of a pixel, the score in thousandths."""
     x, y, width, height = (round(float(value), 2) for value in face.box)
     return FaceMessage(
         id=face.id,

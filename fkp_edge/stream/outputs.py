@@ -49,7 +49,7 @@ class Outputs:
         """
         self._hello = hello
         self._access = access or Access()
-        self._servers: list[LineServer | LineSockets] = []
+        self._servers: dict[Address, LineServer | LineSockets] = {}
         self._publishing: list[Publish] = []
         self._addresses: list[Address] = []
         with ExitStack() as opened:
@@ -63,11 +63,17 @@ class Outputs:
         return tuple(self._addresses)
 
     @property
+    def clients(self) -> dict[str, int]:
+        """Clients of each server now, by its address."""
+        return {str(address): server.clients for address, server in self._servers.items()}
+
+    @property
     def are_served(self) -> bool:
         """Whether there is a client, where there is a server, and all have the newest observation."""
         if not self._servers:
             return True
-        return any(server.clients for server in self._servers) and all(server.is_served for server in self._servers)
+        servers = self._servers.values()
+        return any(server.clients for server in servers) and all(server.is_served for server in servers)
 
     def publish(self, message: ObservationMessage, line: bytes | None = None) -> None:
         """Hands `message` to every stream, as `line` where it is encoded already; waits for none. From one thread."""
@@ -89,7 +95,7 @@ class Outputs:
         server = opened.enter_context(
             LineServer(address, self._hello, token=self._access.token, insecure=self._access.insecure)
         )
-        self._servers.append(server)
+        self._servers[server.address] = server
         self._publishing.append(lambda _, line: server.publish(line))
         return server.address
 
@@ -110,7 +116,7 @@ class Outputs:
             )
         )
         self._publishing.append(lambda _, line: sockets.publish(line))
-        self._servers.append(sockets)
+        self._servers[server.address] = sockets
         return server.address
 
     def __enter__(self) -> Self:

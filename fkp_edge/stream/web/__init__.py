@@ -12,7 +12,9 @@ except ImportError as error:
         "or in a clone: pip install -e '.[web]'"
     ) from error
 
+from fkp_edge.stream.web.metrics import Histogram
+from fkp_edge.stream.web.page import PUBLIC, LivePage, PageParts
 from fkp_edge.stream.web.server import WebServer
 from fkp_edge.stream.web.sockets import LineSockets
 
-__all__ = ["LineSockets", "WebServer"]
+__all__ = ["PUBLIC", "Histogram", "LineSockets", "LivePage", "PageParts", "WebServer"]
