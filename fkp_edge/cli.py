@@ -118,8 +118,9 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
         "--stream",
         action="append",
         metavar="URL",
-        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://HOST:PORT; "
-        f"may be given several times (default: {DEFAULT_STREAM})",
+        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://, osc:// or "
+        "opentrack://HOST:PORT, mqtt://[USER@]HOST:PORT[/PREFIX]; may be given several times "
+        f"(default: {DEFAULT_STREAM})",
     )
     _add_token(parser)
     parser.add_argument("--insecure", action="store_true", help="let whoever can reach an address read without a token")
@@ -127,6 +128,9 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
         "--tls-cert", type=Path, metavar="FILE.pem", help="certificate for wss:// and a page over https"
     )
     parser.add_argument("--tls-key", type=Path, metavar="FILE.pem", help="its key")
+    parser.add_argument(
+        "--mqtt-password-file", type=Path, metavar="FILE", help="file with the password of mqtt://USER@"
+    )
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:

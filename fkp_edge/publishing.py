@@ -20,7 +20,15 @@ from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel, open_model
 from fkp_edge.observation import Face, Frame, Observation
 from fkp_edge.stream import Hello, encode, from_observation
-from fkp_edge.stream.address import Address, UdpAddress, WebAddress, parse_page_address
+from fkp_edge.stream.address import (
+    Address,
+    MqttAddress,
+    OpentrackAddress,
+    OscAddress,
+    UdpAddress,
+    WebAddress,
+    parse_page_address,
+)
 from fkp_edge.stream.options import read_stream_options
 from fkp_edge.stream.outputs import Access, Outputs
 from fkp_edge.stream.recording import Recorder
@@ -178,6 +186,8 @@ class _Finder:
 
 
 def _introduce(address: Address, command: str) -> str:
+    if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
+        return f"streaming to {address}"
     if isinstance(address, UdpAddress):
         return f"streaming to {address}; on that machine: {command} watch {address}"
     return f"streaming on {address}; watch it: {command} watch {address}"

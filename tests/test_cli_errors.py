@@ -310,7 +310,8 @@ def test_run_beyond_loopback(refused, url: str):
 def test_run_on_no_address(refused, url: str):
     assert refused("run", "--source", "demo", "--stream", url) == (
         f"stream address {url!r} is not understood; "
-        "expected tcp://HOST:PORT, ws://HOST:PORT, udp://HOST:PORT or unix:///PATH"
+        "expected tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc:// or opentrack://HOST:PORT, "
+        "or mqtt://HOST:PORT"
     )
 
 

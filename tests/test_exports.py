@@ -42,14 +42,21 @@ EXPORTS = {
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
 DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
-WEB = ("fkp_edge.stream.web", "fkp_edge.stream.ws_client")
+EXTRAS = {
+    "fkp_edge.stream.web": "aiohttp",
+    "fkp_edge.stream.ws_client": "aiohttp",
+    "fkp_edge.stream.adapters.osc": "pythonosc",
+    "fkp_edge.stream.adapters.mqtt": "paho",
+}
+EMPTY = ("fkp_edge.stream.adapters",)
 
 
 def load(name: str):
     if name.startswith(DESKTOP):
         pytest.importorskip("tensorflow", reason="needs fkp-edge[convert]")
-    if name.startswith(WEB):
-        pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+    for prefix, library in EXTRAS.items():
+        if name.startswith(prefix):
+            pytest.importorskip(library, reason=f"{name} needs an extra")
     return importlib.import_module(name)
 
 
@@ -65,7 +72,7 @@ def test_every_export_exists_once(name: str):
     assert len(set(exported)) == len(exported)
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name not in DESKTOP])
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in (*DESKTOP, *EMPTY)])
 def test_every_module_says_what_it_exports(name: str):
     assert load(name).__all__
 

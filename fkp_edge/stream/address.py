@@ -9,14 +9,27 @@ from typing import ClassVar
 
 from fkp_edge.errors import StreamError
 
-__all__ = ["Address", "TcpAddress", "UdpAddress", "UnixAddress", "WebAddress", "parse_address", "parse_page_address"]
+__all__ = [
+    "Address",
+    "MqttAddress",
+    "OpentrackAddress",
+    "OscAddress",
+    "TcpAddress",
+    "UdpAddress",
+    "UnixAddress",
+    "WebAddress",
+    "parse_address",
+    "parse_page_address",
+]
 
-KINDS = "tcp://HOST:PORT, ws://HOST:PORT, udp://HOST:PORT or unix:///PATH"
+KINDS = "tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc:// or opentrack://HOST:PORT, or mqtt://HOST:PORT"
 MAX_PATH_BYTES = 100  # sun_path of Linux ends at 107
 _NAME = r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?"  # getaddrinfo raises UnicodeError for other labels
 _IPV6 = r"[0-9A-Fa-f:.]+(?:%[\w.-]+)?"
 _HOST_PORT = rf"(?:\[(?P<v6>{_IPV6})\]|(?P<name>{_NAME})):(?P<port>[0-9]{{1,5}})"
-_URL = re.compile(rf"(?P<scheme>tcp|udp|ws|wss)://{_HOST_PORT}(?P<path>/[\w./-]{{0,200}})?", re.ASCII)
+_SCHEMES = "tcp|udp|osc|opentrack|wss?|mqtts?"
+_USER = r"(?:(?P<user>[\w.-]{1,60})@)?"
+_URL = re.compile(rf"(?P<scheme>{_SCHEMES})://{_USER}{_HOST_PORT}(?P<path>/[\w./-]{{0,200}})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,36 @@ class UdpAddress(_HostPort):
 
 
 @dataclass(frozen=True, slots=True)
+class OscAddress(UdpAddress):
+    """Where Open Sound Control is sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "osc"
+
+
+@dataclass(frozen=True, slots=True)
+class OpentrackAddress(UdpAddress):
+    """Where opentrack's doubles are sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "opentrack"
+
+
+@dataclass(frozen=True, slots=True)
+class MqttAddress(_HostPort):
+    """A broker; `str` gives the URL back."""
+
+    prefix: str = "fkp-edge"
+    """Of all topics."""
+    user: str = ""
+    secure: bool = False
+    """With TLS."""
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        place = f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{'mqtts' if self.secure else 'mqtt'}://{user}{place}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
 class WebAddress(_HostPort):
     """Where a WebSocket listens; `str` gives the URL back."""
 
@@ -82,7 +125,7 @@ class UnixAddress:
         return f"unix://{self.path}"
 
 
-Address = TcpAddress | UdpAddress | WebAddress | UnixAddress
+Address = TcpAddress | UdpAddress | WebAddress | UnixAddress | MqttAddress
 
 
 def parse_address(url: str) -> Address:
@@ -94,7 +137,7 @@ def parse_address(url: str) -> Address:
     if url.startswith("unix://"):
         return _unix(url)
     match = _URL.fullmatch(url)
-    if match is None or (match["path"] and not match["scheme"].startswith("ws")):
+    if match is None or not _fits(match):
         raise StreamError(f"stream address {url!r} is not understood; expected {KINDS}")
     port = int(match["port"])
     if port > 65535:
@@ -107,8 +150,21 @@ def parse_address(url: str) -> Address:
             return TcpAddress(host, port)
         case "udp":
             return UdpAddress(host, port)
+        case "osc":
+            return OscAddress(host, port)
+        case "opentrack":
+            return OpentrackAddress(host, port)
+        case "mqtt" | "mqtts" as scheme:
+            prefix = (match["path"] or "").strip("/") or "fkp-edge"
+            return MqttAddress(host, port, prefix, match["user"] or "", secure=scheme == "mqtts")
         case scheme:
             return WebAddress(host, port, match["path"] or "/", secure=scheme == "wss")
+
+
+def _fits(match: re.Match[str]) -> bool:
+    """Whether the scheme has what follows its host: paths and users are not for all."""
+    is_mqtt = match["scheme"].startswith("mqtt")
+    return (is_mqtt or not match["user"]) and (is_mqtt or match["scheme"].startswith("ws") or not match["path"])
 
 
 def parse_page_address(text: str) -> WebAddress:

@@ -9,7 +9,16 @@ import time
 from typing import Protocol
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.address import Address, TcpAddress, UdpAddress, UnixAddress, WebAddress
+from fkp_edge.stream.address import (
+    Address,
+    MqttAddress,
+    OpentrackAddress,
+    OscAddress,
+    TcpAddress,
+    UdpAddress,
+    UnixAddress,
+    WebAddress,
+)
 from fkp_edge.stream.datagrams import MAX_DATAGRAM_BYTES, decode_datagram
 from fkp_edge.stream.lines import LineBuffer
 from fkp_edge.stream.messages import MAX_SERVER_LINE_BYTES, Auth, Hello, ObservationMessage, encode
@@ -48,6 +57,8 @@ def dial(address: Address, *, token: str | None, timeout_s: float) -> Transport:
         LostError: nobody answers there.
         StreamError: the address cannot be.
     """
+    if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
+        raise StreamError(f"{address} is for other programs to read; expected a tcp, unix, ws or udp stream")
     if isinstance(address, UdpAddress):
         return _Datagrams(address, timeout_s)
     if isinstance(address, WebAddress):

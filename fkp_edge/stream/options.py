@@ -8,7 +8,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.stream.address import Address, parse_address
 from fkp_edge.stream.outputs import Access
 from fkp_edge.stream.tls import read_tls
-from fkp_edge.stream.trust import check_reach, read_token
+from fkp_edge.stream.trust import check_reach, read_password, read_token
 
 __all__ = ["read_stream_options"]
 
@@ -26,4 +26,5 @@ def read_stream_options(args: Namespace, default: str) -> tuple[tuple[Address, .
     if bool(args.tls_cert) != bool(args.tls_key):
         raise InputError("a certificate and its key go together; expected both --tls-cert FILE and --tls-key FILE")
     tls = read_tls(args.tls_cert, args.tls_key) if args.tls_cert else None
-    return addresses, Access(token, args.insecure, tls)
+    password = read_password(args.mqtt_password_file) if args.mqtt_password_file else None
+    return addresses, Access(token, args.insecure, tls, password)

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.address import Address, UdpAddress, WebAddress
+from fkp_edge.stream.address import Address, MqttAddress, OpentrackAddress, OscAddress, UdpAddress, WebAddress
 from fkp_edge.stream.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.server import LineServer
-from fkp_edge.stream.udp import UdpSender
+from fkp_edge.stream.udp import DatagramSender, UdpSender
 
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LineSockets
@@ -31,6 +31,7 @@ class Access(NamedTuple):
     """Whether others may read without a token."""
     tls: ssl.SSLContext | None = None
     """Certificate and key for `wss://`."""
+    mqtt_password: str | None = None
 
 
 class Outputs:
@@ -87,9 +88,16 @@ class Outputs:
 
     def _open(self, address: Address, opened: ExitStack) -> Address:
         if isinstance(address, UdpAddress):
-            sender = opened.enter_context(UdpSender(address, self._hello, insecure=self._access.insecure))
+            sender = opened.enter_context(self._open_sender(address))
             self._publishing.append(lambda message, _: sender.publish(message))
             return sender.address
+        if isinstance(address, MqttAddress):
+            from fkp_edge.stream.adapters.mqtt import MqttSender  # needs paho-mqtt
+
+            access = self._access
+            client = MqttSender(address, self._hello, password=access.mqtt_password, insecure=access.insecure)
+            self._publishing.append(opened.enter_context(client).publish)
+            return address
         if isinstance(address, WebAddress):
             return self._open_web_socket(address, opened)
         server = opened.enter_context(
@@ -98,6 +106,17 @@ class Outputs:
         self._servers[server.address] = server
         self._publishing.append(lambda _, line: server.publish(line))
         return server.address
+
+    def _open_sender(self, address: UdpAddress) -> DatagramSender:
+        if isinstance(address, OpentrackAddress):
+            from fkp_edge.stream.adapters.opentrack import OpentrackSender
+
+            return OpentrackSender(address, insecure=self._access.insecure)
+        if isinstance(address, OscAddress):
+            from fkp_edge.stream.adapters.osc import OscSender  # needs python-osc
+
+            return OscSender(address, self._hello, insecure=self._access.insecure)
+        return UdpSender(address, self._hello, insecure=self._access.insecure)
 
     def _open_web_socket(self, address: WebAddress, opened: ExitStack) -> Address:
         from fkp_edge.stream.web import LineSockets, WebServer  # needs aiohttp

@@ -6,9 +6,9 @@ import hmac
 from pathlib import Path
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.address import Address, UdpAddress
+from fkp_edge.stream.address import Address, MqttAddress, UdpAddress
 
-__all__ = ["check_reach", "read_token", "same_token"]
+__all__ = ["check_reach", "read_password", "read_token", "same_token"]
 
 MIN_CHARACTERS = 16
 MAX_CHARACTERS = 200
@@ -35,6 +35,22 @@ def read_token(path: Path) -> str:
     return token
 
 
+def read_password(path: Path) -> str:
+    """The first line of the file `path`.
+
+    Raises:
+        StreamError: the file cannot be read, or holds no text.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            password = file.readline(4 * MAX_CHARACTERS).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StreamError(f"cannot read password file {path}: {error}; expected one line of text") from error
+    if not password:
+        raise StreamError(f"password file {path} is empty; expected one line of text")
+    return password
+
+
 def same_token(given: str, expected: str) -> bool:
     """Whether the tokens are equal; takes the same time wherever they differ."""
     return hmac.compare_digest(given.encode(), expected.encode())
@@ -47,6 +63,13 @@ def check_reach(address: Address, *, token: str | None, insecure: bool) -> None:
         StreamError: `address` is beyond loopback, and there is neither a token nor `insecure`.
     """
     if insecure or address.is_loopback:
+        return
+    if isinstance(address, MqttAddress):
+        if not address.secure:
+            raise StreamError(
+                f"{address} sends faces over the network in the clear; say mqtts:// for TLS, "
+                "or let everybody on the way read with --insecure"
+            )
         return
     if isinstance(address, UdpAddress):
         raise StreamError(

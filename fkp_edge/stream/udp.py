@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -14,15 +15,15 @@ from fkp_edge.stream.datagrams import encode_datagram
 from fkp_edge.stream.messages import Hello, ObservationMessage
 from fkp_edge.stream.trust import check_reach
 
-__all__ = ["UdpSender"]
+__all__ = ["DatagramSender", "UdpSender"]
 
 HELLO_EVERY_NS = 1_000_000_000
 
 
-class UdpSender:
-    """A target of datagrams. A hello goes out first, and again once a second: who listens late needs the names."""
+class DatagramSender(ABC):
+    """A target of datagrams; subclasses say what is sent."""
 
-    def __init__(self, address: UdpAddress, hello: Callable[[], Hello], *, insecure: bool = False) -> None:
+    def __init__(self, address: UdpAddress, *, insecure: bool = False) -> None:
         """Resolves `address` once.
 
         Raises:
@@ -30,8 +31,6 @@ class UdpSender:
         """
         check_reach(address, token=None, insecure=insecure)
         self._address = address
-        self._hello = hello
-        self._hello_ns: int | None = None
         self._sent = 0
         try:
             place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)[0]
@@ -41,6 +40,10 @@ class UdpSender:
             raise StreamError(f"cannot find the host of {address}: {error.strerror}; expected its address") from error
         self._sock.setblocking(False)
 
+    @abstractmethod
+    def datagrams(self, message: ObservationMessage) -> Iterator[bytes]:
+        """What `message` is sent as."""
+
     @property
     def address(self) -> UdpAddress:
         """Where datagrams go."""
@@ -48,21 +51,15 @@ class UdpSender:
 
     @property
     def sent(self) -> int:
-        """Observations handed to the kernel so far."""
+        """Datagrams handed to the kernel so far."""
         return self._sent
 
     def publish(self, message: ObservationMessage) -> None:
         """Sends `message`. From one thread; a target that is not there, or a full queue, costs the datagram only."""
-        if self._hello_ns is None or message.sent_ns - self._hello_ns >= HELLO_EVERY_NS:
-            self._hello_ns = message.sent_ns
-            self._send(encode_datagram(self._hello()))
-        self._sent += self._send(encode_datagram(message))
-
-    def _send(self, data: bytes) -> bool:
-        with contextlib.suppress(OSError):
-            self._sock.sendto(data, self._place)
-            return True
-        return False
+        for data in self.datagrams(message):
+            with contextlib.suppress(OSError):
+                self._sock.sendto(data, self._place)
+                self._sent += 1
 
     def close(self) -> None:
         """Twice is fine."""
@@ -77,4 +74,20 @@ class UdpSender:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<UdpSender {self._address} {'closed' if self._sock.fileno() < 0 else 'open'}>"
+        return f"<{type(self).__name__} {self._address} {'closed' if self._sock.fileno() < 0 else 'open'}>"
+
+
+class UdpSender(DatagramSender):
+    """The protocol's own datagrams: a hello first, and again once a second, since who listens late needs the names."""
+
+    def __init__(self, address: UdpAddress, hello: Callable[[], Hello], *, insecure: bool = False) -> None:
+        super().__init__(address, insecure=insecure)
+        self._hello = hello
+        self._hello_ns: int | None = None
+
+    def datagrams(self, message: ObservationMessage) -> Iterator[bytes]:
+        """A hello where it is time for one, and the observation."""
+        if self._hello_ns is None or message.sent_ns - self._hello_ns >= HELLO_EVERY_NS:
+            self._hello_ns = message.sent_ns
+            yield encode_datagram(self._hello())
+        yield encode_datagram(message)

@@ -8,6 +8,8 @@ from fkp_edge.stream import TcpAddress, UnixAddress, WebAddress, parse_address
 URLS = ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535", "udp://10.0.0.7:9000"]
 URLS += ["ws://127.0.0.1:8766", "ws://[::1]:8080/stream", "wss://pi.local:443", "unix:///run/fkp.sock", "unix://here"]
 
+URLS += ["osc://10.0.0.7:9000", "opentrack://[::1]:4242", "mqtt://pi@host:1883/a/b", "mqtts://host:8883/fkp-edge"]
+
 
 @pytest.mark.parametrize("url", URLS)
 def test_urls_round_trip(url):
@@ -37,7 +39,16 @@ def test_a_unix_socket_is_loopback():
     [
         *("", "8765", "tcp://", "tcp://:8765", "tcp://host", "tcp://host:", "tcp://host:http", "tcp://host:-1"),
         *("tcp://host:1/path", "tcp://me@host:1", "tcp://::1:8765", "TCP://host:1", "tcp://host:1\n", "tcp://host:٣"),
-        *("tcp://a..b:1", f"tcp://{'a' * 64}:1", "udp://h:1/x", "http://h:1", "ws://h:1/a?b", "ws://h:1/é"),
+        *(
+            "tcp://a..b:1",
+            f"tcp://{'a' * 64}:1",
+            "udp://h:1/x",
+            "http://h:1",
+            "osc://h:1/x",
+            "udp://me@h:1",
+            "ws://h:1/a?b",
+            "ws://h:1/é",
+        ),
     ],
 )
 def test_what_is_no_address_is_refused(url):
