@@ -115,7 +115,7 @@ class LivePage:
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         peer = Peer()
-        await peer.socket.prepare(request)
+        await peer.open(request)
         await peer.serve(self._send_views(peer))
         return peer.socket
 

@@ -152,7 +152,9 @@ class WebServer:
     async def _serve(self) -> None:
         app = web.Application(middlewares=[self._middleware()], client_max_size=self._limits.upload_bytes)
         app.add_routes(self._routes)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, lingering_time=SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_silent(), shutdown_timeout=SHUTDOWN_S, lingering_time=SHUTDOWN_S
+        )
         await self._runner.setup()
         self._hear()
         await self._closing.wait()
@@ -173,7 +175,7 @@ class WebServer:
                 deadline.cancel()
             answer = self._guard.refusal(request)
             self._refused += answer is not None
-            response = answer or await handler(request)
+            response = answer or await _answer(handler, request)
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
             response.force_close()  # one request a connection: an idle one takes nobody's place
             return response
@@ -226,3 +228,20 @@ class WebServer:
         # what is written next waits until all before it is in the kernel; with high=0 TLS would wait for ever
         transport.set_write_buffer_limits(high=1, low=0)
         self._transports[transport] = self._loop.call_later(self._limits.request_s, transport.abort)
+
+
+async def _answer(handler: Handler, request: web.Request) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except (web.HTTPException, ConnectionError):  # an unknown path; a peer that is gone
+        raise
+    except Exception:  # a mistake of ours: aiohttp's own words on it go unheard
+        _log.exception("cannot answer %s %s", request.method, request.path)
+        raise
+
+
+def _silent() -> logging.Logger:
+    """For aiohttp: it logs an error and a traceback for each request that is none, and anybody can send those."""
+    logger = logging.Logger("aiohttp.server")  # not the one that a program may have configured
+    logger.disabled = True
+    return logger

@@ -43,6 +43,17 @@ class Peer:
             autoping=False, compress=False, max_msg_size=MAX_CLIENT_LINE_BYTES, writer_limit=1, timeout=CLOSE_S
         )
 
+    async def open(self, request: web.Request) -> None:
+        """Shakes hands.
+
+        Raises:
+            HTTPException: the request asks for no WebSocket.
+        """
+        try:
+            await self.socket.prepare(request)
+        except ValueError as error:  # aiohttp 3.14: characters beyond ASCII in its headers
+            raise web.HTTPBadRequest(text="expected the handshake of a WebSocket\n") from error
+
     async def send(self, data: str | bytes) -> None:
         """Text, or bytes as a binary message.
 
@@ -122,7 +133,7 @@ class LineSockets:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One client, until it leaves."""
         peer = Peer()
-        await peer.socket.prepare(request)
+        await peer.open(request)
         self._seen[peer] = 0
         try:
             await peer.serve(self._send_all(peer))

@@ -170,6 +170,17 @@ def test_the_devices_own_page_is_answered(open_sockets):
     assert answer(shake_hands(server, Origin=origin)).startswith("HTTP/1.1 101")
 
 
+@pytest.mark.parametrize("key", ["", "AAAA", "\xff" * 24, "é"])
+def test_a_handshake_that_is_none_is_a_bad_request_and_no_word_in_the_log(open_sockets, caplog, key):
+    _, server = open_sockets()
+    with socket.create_connection(("127.0.0.1", server.address.port), timeout=5) as sock:
+        head = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        head += "Sec-WebSocket-Version: 13"
+        sock.sendall(f"{head}\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode("latin-1"))
+        assert sock.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert caplog.records == []
+
+
 def frame(payload: bytes, opcode: int = 1) -> bytes:
     """A WebSocket frame of a client, masked with zeros."""
     size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2)
