@@ -93,6 +93,15 @@ def test_several_watchers_see_the_same_stream_while_one_sends_garbage_and_one_ne
         assert sequences == list(range(sequences[0], sequences[0] + 39))
 
 
+def test_datagrams_reach_who_watches(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"udp://127.0.0.1:{free.getsockname()[1]}"
+    with running(tmp_path, "--source", "demo", "--stream", url):
+        lines = fkp("watch", url, "--json", "--count", "5", cwd=tmp_path).stdout.splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["hello", *["observation"] * 5]
+
+
 def test_watch_shows_the_stream_and_says_when_it_ends(tmp_path: Path) -> None:
     with running(tmp_path, "--source", "demo", "--fast") as (process, url):
         watcher = subprocess.Popen([*COMMAND, "watch", url], stdout=subprocess.PIPE, text=True, cwd=tmp_path)

@@ -15,6 +15,7 @@ __all__ = ["Guard"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_HEADER_CHARACTERS = 300
+HOW_TO_SHOW = "a token is needed: the header 'Authorization: Bearer TOKEN', or ?token=TOKEN in the address"
 
 
 class Guard:
@@ -34,17 +35,14 @@ class Guard:
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """The answer to a request that is not allowed; `None` where it is."""
+        if self._token is not None:  # who knows it may come by any name and from any page
+            is_open = request.path in self._public or same_token(self._given_token(request), self._token)
+            return None if is_open else _refuse(401, HOW_TO_SHOW)
         if not self._knows_host(request.host):
             # a page of somebody else whose name was made to point here (DNS rebinding) sends its own name
             return _refuse(403, f"host {request.host[:100]!r} is not this device; open it by address or by its name")
-        given = self._given_token(request)
-        proven = self._token is not None and same_token(given, self._token)
-        if self._token is not None and not proven and request.path not in self._public:
-            return _refuse(
-                401, "a token is needed: the header 'Authorization: Bearer TOKEN', or ?token=TOKEN in the address"
-            )
         origin = request.headers.get("Origin")
-        if origin is not None and not proven and not _same_origin(origin, request):
+        if origin is not None and not _same_origin(origin, request):
             return _refuse(
                 403, f"a page of {origin[:100]!r} may not read this stream without a token (run with --token-file)"
             )

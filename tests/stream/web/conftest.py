@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
-
 from fkp_edge.stream import WebAddress
-from fkp_edge.stream.web import LineSockets, WebServer
+
+if TYPE_CHECKING:
+    from fkp_edge.stream.web import LineSockets, WebServer
 
 
 @pytest.fixture
 def open_sockets(hello) -> Iterator[Callable[..., tuple[LineSockets, WebServer]]]:
     """Opens WebSocket streams on free ports, closed after the test."""
+    from fkp_edge.stream.web import LineSockets, WebServer
+
     with contextlib.ExitStack() as stack:
 
         def build(address: WebAddress | None = None, **options: object) -> tuple[LineSockets, WebServer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from browser import CHROMIUM, Browser
 
 sys.path.pop(0)
 
+CLIENT = Path(__file__).resolve().parents[3] / "clients/fkp_edge.mjs"
 PORTRAIT = Path(__file__).resolve().parents[3] / "fkp_edge/data/eileen_collins.jpg"
 TOKEN = "0123456789abcdef"
 RED = """(() => {{
@@ -136,3 +138,19 @@ def test_with_a_token_the_page_opens_and_without_it_does_not(page: Browser, tmp_
         page.choose_file("#file", PORTRAIT)
         page.wait_for("document.getElementById('answer').textContent.startsWith('a face at ')")
         assert [error for error in page.errors if "401 (Unauthorized)" not in error] == []
+
+
+def test_the_javascript_client_reads_a_websocket_in_a_browser(page: Browser, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with running(tmp_path, "--token-file", "token") as (url, _):
+        source = base64.b64encode(CLIENT.read_bytes()).decode()
+        stream = f"{url.split('/?')[0].replace('http', 'ws')}/stream"
+        seen = page.evaluate(f"""(async () => {{
+          const {{ connect }} = await import("data:text/javascript;base64,{source}");
+          const seen = [];
+          for await (const message of connect("{stream}", {{ token: "{TOKEN}" }})) {{
+            seen.push(message.type);
+            if (seen.length === 5) return seen;
+          }}
+        }})()""")
+        assert seen == ["hello", *["observation"] * 4]

@@ -284,6 +284,14 @@ def test_another_hosts_name_and_another_pages_scripts_are_refused(serve, path):
     assert served.ask(path, Origin="http://evil.example")[0] == 403
 
 
+def test_with_a_token_the_device_may_have_any_name(serve):
+    served = serve(token=TOKEN)
+    assert (
+        served.ask(f"/?token={TOKEN}", Host="pi.fritz.box")[0] == served.ask("/page.js", Host="pi.fritz.box")[0] == 200
+    )
+    assert served.ask("/", Host="pi.fritz.box")[0] == 401
+
+
 def test_photographs_from_another_page_are_refused(serve):
     assert serve().ask("/predict", "POST", JPEG, Origin="http://evil.example")[0] == 403
 

@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import Pong, WebAddress, connect, encode
 from fkp_edge.stream.web.server import WebLimits

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import WebAddress, connect
 from fkp_edge.stream.tls import read_tls
