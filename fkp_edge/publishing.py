@@ -25,8 +25,8 @@ from fkp_edge.stream.address import (
     MqttAddress,
     OpentrackAddress,
     OscAddress,
+    PageAddress,
     UdpAddress,
-    WebAddress,
     parse_page_address,
 )
 from fkp_edge.stream.options import read_stream_options
@@ -46,7 +46,7 @@ class PublishOptions(NamedTuple):
     args: Namespace
     addresses: tuple[Address, ...]
     access: Access
-    page: WebAddress | None
+    page: PageAddress | None
 
 
 def read_publish_options(args: Namespace) -> PublishOptions:
@@ -138,7 +138,7 @@ class Publisher:
         )
 
     def _open_page(
-        self, options: PublishOptions, address: WebAddress, times: StageTimes, opened: ExitStack
+        self, options: PublishOptions, address: PageAddress, times: StageTimes, opened: ExitStack
     ) -> LivePage:
         from fkp_edge.stream.web import PUBLIC, Histogram, LivePage, PageParts, WebServer  # needs aiohttp
 
@@ -165,9 +165,7 @@ class Publisher:
             )
         )
         page.count_refused(lambda: server.refused)
-        scheme = "https" if access.tls else "http"
-        place = str(server.address).split("://")[1]
-        self._lines.append(f"live page: {scheme}://{place}/{'?token=TOKEN' if access.token else ''}")
+        self._lines.append(f"live page: {server.address}{'?token=TOKEN' if access.token else ''}")
         return page
 
 

@@ -363,7 +363,14 @@ def test_run_with_a_page_nowhere(refused, place: str):
 
 def test_run_with_a_page_beyond_loopback(refused):
     error = refused("run", "--source", "demo", "--web", "0.0.0.0:0")
-    assert error.startswith("ws://0.0.0.0:0 can be reached from other machines; bind 127.0.0.1, ask for a token")
+    assert error.startswith("http://0.0.0.0:0/ can be reached from other machines; bind 127.0.0.1, ask for a token")
+
+
+def test_run_with_a_page_on_a_port_in_use(refused, taken_port: int):
+    pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+    error = refused("run", "--source", "demo", "--stream", FREE, "--web", f"127.0.0.1:{taken_port}")
+    assert error.startswith(f"port {taken_port} on 127.0.0.1 is in use; ")
+    assert error.endswith("or name another port with --web 127.0.0.1:PORT")
 
 
 def test_run_with_a_preview_or_effect_that_nothing_shows(refused):

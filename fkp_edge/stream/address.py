@@ -14,6 +14,7 @@ __all__ = [
     "MqttAddress",
     "OpentrackAddress",
     "OscAddress",
+    "PageAddress",
     "TcpAddress",
     "UdpAddress",
     "UnixAddress",
@@ -42,6 +43,11 @@ class _HostPort:
     scheme: ClassVar[str] = ""
 
     @property
+    def place(self) -> str:
+        """HOST:PORT, as in a URL."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only programs on the same machine reach it. Names other than `localhost` are not looked up."""
         try:
@@ -50,7 +56,7 @@ class _HostPort:
             return self.host.lower() == "localhost"
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{self.scheme}://{self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +99,7 @@ class MqttAddress(_HostPort):
 
     def __str__(self) -> str:
         user = f"{self.user}@" if self.user else ""
-        place = f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-        return f"{'mqtts' if self.secure else 'mqtt'}://{user}{place}/{self.prefix}"
+        return f"{'mqtts' if self.secure else 'mqtt'}://{user}{self.place}/{self.prefix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,15 @@ class WebAddress(_HostPort):
     """With TLS."""
 
     def __str__(self) -> str:
-        place = f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-        return f"{'wss' if self.secure else 'ws'}://{place}{'' if self.path == '/' else self.path}"
+        return f"{'wss' if self.secure else 'ws'}://{self.place}{'' if self.path == '/' else self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PageAddress(WebAddress):
+    """Where the live page is served; `str` gives what a browser opens."""
+
+    def __str__(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.place}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +179,7 @@ def _fits(match: re.Match[str]) -> bool:
     return (is_mqtt or not match["user"]) and (is_mqtt or match["scheme"].startswith("ws") or not match["path"])
 
 
-def parse_page_address(text: str) -> WebAddress:
+def parse_page_address(text: str) -> PageAddress:
     """The address in `text`, such as `127.0.0.1:8080` or `[::1]:8080`.
 
     Raises:
@@ -179,7 +191,7 @@ def parse_page_address(text: str) -> WebAddress:
         address = None
     if not isinstance(address, WebAddress) or address.path != "/":
         raise StreamError(f"page address {text!r} is not understood; expected HOST:PORT, such as 127.0.0.1:8080")
-    return address
+    return PageAddress(address.host, address.port)
 
 
 def _unix(url: str) -> UnixAddress:

@@ -6,10 +6,11 @@ import contextlib
 import errno
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.address import TcpAddress, UnixAddress, WebAddress
+from fkp_edge.stream.address import PageAddress, TcpAddress, UnixAddress, WebAddress
 
 __all__ = ["bound_port", "limit_buffers", "listen", "remove_socket_file"]
 
@@ -108,9 +109,12 @@ def _bind_error(address: TcpAddress | WebAddress | UnixAddress, error: OSError) 
             )
         return StreamError(f"cannot listen on {address}: {reason}; expected a path in a folder that may be written")
     if error.errno == errno.EADDRINUSE:
-        other = str(TcpAddress(address.host, 0)).removeprefix("tcp:").removesuffix("0")
+        place = replace(address, port=0).place.removesuffix("0") + "PORT"
+        option = (
+            f"--web {place}" if isinstance(address, PageAddress) else f"--stream {str(address).split(':')[0]}://{place}"
+        )
         return StreamError(
             f"port {address.port} on {address.host} is in use; stop the program that listens there "
-            f"(another fkp-edge run?) or name another port with --stream {str(address).split(':')[0]}:{other}PORT"
+            f"(another fkp-edge run?) or name another port with {option}"
         )
     return StreamError(f"cannot listen on {address}: {reason}; expected an address of this machine, a port above 1023")

@@ -4,6 +4,7 @@ import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import TcpAddress, UnixAddress, WebAddress, parse_address
+from fkp_edge.stream.address import parse_page_address
 
 URLS = ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535", "udp://10.0.0.7:9000"]
 URLS += ["ws://127.0.0.1:8766", "ws://[::1]:8080/stream", "wss://pi.local:443", "unix:///run/fkp.sock", "unix://here"]
@@ -75,3 +76,10 @@ def test_loopback(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "raspberrypi.local", "localhost.example"])
 def test_beyond_loopback(host):
     assert not TcpAddress(host, 1).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "url"), [("127.0.0.1:8080", "http://127.0.0.1:8080/"), ("[::1]:0", "http://[::1]:0/")]
+)
+def test_pages_are_what_a_browser_opens(text, url):
+    assert str(parse_page_address(text)) == url

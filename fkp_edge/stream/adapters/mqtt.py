@@ -6,6 +6,7 @@ are retained, `observation` is the stream, QoS 0. What the broker does not take 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
@@ -87,7 +88,7 @@ class MqttSender:
         if state != self._state:
             self._state = state
             self._retain("state", _state(state))
-        if self._last is not None and not self._last.is_published():
+        if self._last is not None and _is_waiting(self._last):
             self._dropped += 1
             return
         self._last = self._client.publish(self._topic("observation"), line.rstrip(b"\n"))
@@ -99,7 +100,8 @@ class MqttSender:
         self._closed = True
         if self._client.is_connected():
             farewell = self._client.publish(self._topic("availability"), "offline", retain=True)
-            farewell.wait_for_publish(LAST_WORD_S)
+            with contextlib.suppress(RuntimeError, ValueError):  # the connection went meanwhile: the broker says it
+                farewell.wait_for_publish(LAST_WORD_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -133,6 +135,7 @@ class MqttSender:
         self._refusal = str(code)
         if not code.is_failure:
             _log.info("connected to %s", self._address)
+            self._last = None
             self._retain("availability", b"online")
             self._retain("hello", encode(self._hello()).rstrip(b"\n"))
             if self._state is not None:
@@ -166,6 +169,14 @@ class MqttSender:
             (f"{DISCOVERY}/binary_sensor/{name}/face/config", common | face),
             (f"{DISCOVERY}/sensor/{name}/state/config", common | state),
         ]
+
+
+def _is_waiting(info: MQTTMessageInfo) -> bool:
+    """Whether a message is still on its way; one that was lost is not."""
+    try:
+        return not info.is_published()
+    except (RuntimeError, ValueError):
+        return False
 
 
 def _state(state: tuple[str, int]) -> bytes:

@@ -105,7 +105,7 @@ class WebServer:
     @property
     def clients(self) -> int:
         """Connections open now."""
-        return len(self._transports)
+        return sum(not transport.is_closing() for transport in tuple(self._transports))
 
     @property
     def refused(self) -> int:

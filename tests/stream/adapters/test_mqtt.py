@@ -37,8 +37,10 @@ def broker(folder, port: int, settings: str = "allow_anonymous true\n") -> Itera
         while process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
-        yield
-        process.terminate()
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 @pytest.fixture
@@ -59,15 +61,17 @@ def subscribed(address: MqttAddress) -> Iterator[queue.Queue]:
     client.on_connect = lambda *_: client.subscribe("#")
     client.connect(address.host, address.port)
     client.loop_start()
-    assert ready.get(timeout=10)
-    yield found
-    client.disconnect()
-    client.loop_stop()
+    try:
+        assert ready.get(timeout=30)
+        yield found
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 def until(found: queue.Queue, topic: str) -> bytes:
     while True:
-        name, payload, _ = found.get(timeout=10)
+        name, payload, _ = found.get(timeout=30)
         if name == topic:
             return payload
 
