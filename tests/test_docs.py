@@ -103,6 +103,19 @@ def test_figures_of_the_stream_come_from_the_results() -> None:
     assert load["stale_bytes_of_the_sleeper"] <= 64 * 1024
 
 
+def test_figures_of_hostile_inputs_come_from_the_results() -> None:
+    hostile = results("stream_hostile")
+    before, after = hostile["before"], hostile["after"]
+    missed = max(r["missed"] / (r["read"] + r["missed"]) for r in hostile["readers"].values())
+    text = " ".join(README.split())
+    assert f"{hostile['inputs']:,} hostile inputs" in text
+    assert f"missed at most {100 * missed:.1f} % of the observations" in text
+    grown = after["resident_mb"] - before["resident_mb"]
+    assert f"grew by {grown:.1f} MB over {sum(hostile['sockets'].values()):,} connections" in text
+    assert [after[key] for key in ("descriptors", "threads")] == [before[key] for key in ("descriptors", "threads")]
+    assert hostile["slow"]["ended_by_the_server"] == hostile["slow"]["connections"] == 300
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_results_are_of_the_files_that_ship(name: str) -> None:
     sha = open_model(shipped_model(name)).file.sha256
