@@ -140,20 +140,32 @@ def parse_marks(text: str) -> list[float]:
     return [median(spans[start + 1 : start + INVOKES]) for start in range(0, len(spans), INVOKES)]
 
 
-def count(roots: Path, board: Board, files: Sequence[Path]) -> tuple[list[float], str]:
-    """Instructions of one inference of each file on `board`, and LiteRT's version."""
-    root = roots.resolve() / "bookworm"
+def emulator(
+    roots: Path, board: Board, *, userland: str = "bookworm", site: Path | None = None, plugin: Path | None = None
+) -> tuple[list[str | Path], dict[str, str]]:
+    """The command that starts a userland's Python as on `board`, and its environment; `site` goes before its own."""
+    root = roots.resolve() / userland
     (root / "proc/cpuinfo").write_text(board.cpuinfo())
-    command = ["setarch", "-R", "qemu-aarch64", "-plugin", roots.resolve() / "insn.so", "-L", root, "-cpu", board.cpu]
-    command += ["-E", f"PYTHONPATH={root / 'opt/site'}", root / "usr/bin/python3", HERE / "arm64/invoke.py"]
+    path = f"{site}:{root / 'opt/site'}" if site else root / "opt/site"
+    command: list[str | Path] = ["setarch", "-R", "qemu-aarch64", "-L", root, "-cpu", board.cpu]
+    command += ["-plugin", plugin] if plugin else []
+    command += ["-E", f"PYTHONPATH={path}", root / "usr/bin/python3"]
     # an empty environment and fixed addresses make counts repeat
     environment = {"PATH": os.environ["PATH"], "HOME": "/", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return command, environment | {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def count(roots: Path, board: Board, files: Sequence[Path]) -> tuple[list[float], str]:
+    """Instructions of one inference of each file on `board`, and LiteRT's version."""
+    command, environment = emulator(roots, board, plugin=roots.resolve() / "insn.so")
+    command.append(HERE / "arm64/invoke.py")
     done = subprocess.run([*command, str(INVOKES), *files], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the emulated {board.cpu} ended with {done.returncode}: {done.stderr[-2000:]}")
     if "Created TensorFlow Lite XNNPACK delegate" not in done.stderr:
-        raise SystemExit(f"LiteRT ran without XNNPACK on {board.cpu}; is {root}/sys/devices/system/cpu as README says?")
+        raise SystemExit(
+            f"LiteRT ran without XNNPACK on {board.cpu}; is ROOTS/bookworm/sys/devices/system/cpu as README says?"
+        )
     counts = parse_marks(done.stderr)
     assert len(counts) == len(files), f"{len(counts)} files counted, expected {len(files)}"
     return counts, done.stdout.strip()

@@ -107,6 +107,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    _add_accelerator(evaluate)
+
+    verify = commands.add_parser("verify", help="golden cases of a model file on this device")
+    verify.add_argument("model", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    _add_accelerator(verify)
+    verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
@@ -145,15 +151,31 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
     train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
 
-    convert = commands.add_parser("convert", help="trained network -> int8 TFLite (desktop; needs fkp-edge[convert])")
-    convert.add_argument("model", type=Path, metavar="MODEL", help="model.keras of a training run")
-    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
-    _add_data(convert, "folder with the recipe's train/ and val/ folders")
+    convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
     convert.add_argument(
-        "--out", type=Path, required=True, metavar="FILE.tflite", help="int8 file; float32 goes beside it"
+        "model", type=Path, metavar="MODEL", help="model.keras of a training run, your .keras or .h5, or a SavedModel"
     )
+    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
+    _add_data(convert, "folder with the labelled faces that the network was trained and validated on")
+    wanted = convert.add_mutually_exclusive_group(required=True)
+    wanted.add_argument(
+        "--out", type=Path, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
+    )
+    wanted.add_argument(
+        "--scan", type=Path, metavar="DIR", help="instead: which layers can lose filters, and what that costs"
+    )
+    convert.add_argument(
+        "--max-loss", type=_percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
+    )
+    convert.add_argument(
+        "--edgetpu", action="store_true", help="also compile for the Edge TPU (needs the vendor's edgetpu_compiler)"
+    )
+    convert.add_argument(
+        "--require-all-mapped", action="store_true", help="refuse what the compiler leaves partly to the CPU"
+    )
+    convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    convert.add_argument("--json", action="store_true", help="print the figures as JSON")
+    convert.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _add_data_commands(parser: argparse.ArgumentParser) -> None:
@@ -191,6 +213,16 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="model file, or the name of a shipped one: keypoints-int8 (default), keypoints68-int8",
     )
     parser.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    _add_accelerator(parser)
+
+
+def _add_accelerator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accelerator",
+        choices=("cpu", "edgetpu"),
+        default="cpu",
+        help="what runs the network; edgetpu needs a file compiled for it and a Coral device (default: cpu)",
+    )
 
 
 def _add_data(parser: argparse.ArgumentParser, text: str) -> None:
@@ -201,6 +233,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0, such as 1%")
+    return value
 
 
 def _threads(text: str) -> int:

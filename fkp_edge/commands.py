@@ -20,8 +20,21 @@ from fkp_edge.errors import InputError
 
 if TYPE_CHECKING:
     from fkp_edge.interpreter import KeypointModel
+    from fkp_edge.verify import Verification
 
-__all__ = ["convert", "data", "eval", "export", "predict", "print_error", "replay", "run", "train", "watch"]
+__all__ = [
+    "convert",
+    "data",
+    "eval",
+    "export",
+    "predict",
+    "print_error",
+    "replay",
+    "run",
+    "train",
+    "verify",
+    "watch",
+]
 
 
 def print_error(error: Exception) -> None:
@@ -140,7 +153,7 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     results: list[dict[str, Any]] = []
     for path in args.models:
         with _quiet_runtime():
-            model = open_model(path, card_required=not args.no_card)
+            model = open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
         entry: dict[str, Any] = {"model": path.name, "sha256": model.file.sha256, "sets": {}}
         for faces in data.load(args.data, model.schema):
             print(f"{path.name}: {faces.name}", file=sys.stderr)
@@ -188,15 +201,12 @@ def _accuracy_table(results: list[dict[str, Any]]) -> str:
 
 def train(args: Namespace) -> int:
     """Trains a recipe."""
-    from fkp_edge.device.haar import HaarDetector, HaarSettings
+    from fkp_edge.device.haar import PERMISSIVE, HaarDetector
     from fkp_edge.train.kinds import read_recipe, train_any
 
     recipe = read_recipe(args.recipe)
-    # permissive: the wrong boxes are what the score learns from
-    detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096))
-    result = train_any(
-        recipe, data_dir=args.data, out=args.out, propose=detector.detect, start=args.start, resume=args.resume
-    )
+    propose = HaarDetector(PERMISSIVE).detect
+    result = train_any(recipe, data_dir=args.data, out=args.out, propose=propose, start=args.start, resume=args.resume)
     for name, figures in result.validation.items():
         errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
         print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")
@@ -205,33 +215,40 @@ def train(args: Namespace) -> int:
 
 
 def convert(args: Namespace) -> int:
-    """Trained network -> float32 and int8 model files."""
-    from fkp_edge.convert.recipe import ConvertRecipe
-    from fkp_edge.convert.run import check_free
-    from fkp_edge.convert.run import convert as convert_model
-    from fkp_edge.settings import read_toml
+    """Float network -> int8 model file, with a report."""
+    from fkp_edge import convert_command
 
-    recipe = read_toml(args.recipe, ConvertRecipe) if args.recipe else ConvertRecipe()
-    check_free(args.out, overwrite=args.overwrite)
-    result = convert_model(args.model, recipe, data_dir=args.data)
-    paths = result.save(args.out, overwrite=args.overwrite)
+    return convert_command.convert(args)
+
+
+def verify(args: Namespace) -> int:
+    """Golden cases of a model file on this device; 1 where they do not reproduce."""
+    from fkp_edge.interpreter import open_model
+    from fkp_edge.verify import STAGES
+    from fkp_edge.verify import verify as verify_model
+
+    with _quiet_runtime():
+        model = open_model(args.model, card_required=False, accelerator=args.accelerator)
+        found = verify_model(model)
     if args.json:
-        print(_json({"files": {k: str(v) for k, v in paths.items()}, "accuracy": result.accuracy}))
-        return 0
-    print(f"{'set':<10}{'faces':>6}{'float32 NME %':>15}{'int8 NME %':>12}{'lost %':>8}")
-    for name, figures in result.accuracy.items():
-        before, after = figures["float32"], figures["int8"]
-        print(
-            f"{name:<10}{before['faces']:>6}{before['nme_percent']:>15.3f}{after['nme_percent']:>12.3f}"
-            f"{figures['loss_percent']:>8.2f}"
-        )
-    print("\nlost by point, % relative" + "".join(f"{name:>10}" for name in result.accuracy))
-    for point in next(iter(result.accuracy.values()))["loss_per_point_percent"]:
-        losses = "".join(f"{f['loss_per_point_percent'][point]:>10.2f}" for f in result.accuracy.values())
-        print(f"{point:<25}{losses}")
-    for precision, path in paths.items():
-        print(f"{precision}: {path}")
-    return 0
+        named = {"model": args.model.name, "sha256": model.file.sha256, "reproduces": found.first is None}
+        print(_json(named | {"first": found.first} | vars(found)))
+    else:
+        print(f"{args.model.name}: {found.cases} golden cases on {found.runs_on}")
+        for stage in STAGES:
+            worst = found.worst(stage)
+            print(f"{stage:<10}{worst.found:.4g} {worst.unit}, at most {worst.allowed:g}; case {worst.case}")
+        print(_verdict(found))
+    return 0 if found.first is None else 1
+
+
+def _verdict(found: Verification) -> str:
+    if (first := found.first) is None:
+        return f"reproduces the desktop within {found.distance_px:.3f} px"
+    return (
+        f"differs from the desktop: {first.stage} by {first.found:.4g} {first.unit}, expected at most "
+        f"{first.allowed:g}, in case {first.case} of {found.cases}"
+    )
 
 
 def data(args: Namespace) -> int:
@@ -247,7 +264,12 @@ def open_model_of(args: Namespace) -> KeypointModel:
     from fkp_edge.models import shipped_model
 
     with _quiet_runtime():
-        return open_model(args.model or shipped_model(), threads=args.threads, card_required=not args.no_card)
+        return open_model(
+            args.model or shipped_model(),
+            threads=args.threads,
+            card_required=not args.no_card,
+            accelerator=args.accelerator,
+        )
 
 
 @contextmanager

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["FkpEdgeError", "InputError", "MissingPartError", "ModelFileError", "SourceError", "StreamError"]
+__all__ = [
+    "AcceleratorError",
+    "FkpEdgeError",
+    "InputError",
+    "MissingPartError",
+    "ModelFileError",
+    "SourceError",
+    "StreamError",
+]
 
 
 class FkpEdgeError(Exception):
@@ -19,6 +27,10 @@ class ModelFileError(InputError):
 
 class MissingPartError(FkpEdgeError, ImportError):
     """A package, library or data file that is not installed; the text has the command that installs it."""
+
+
+class AcceleratorError(FkpEdgeError, OSError):
+    """An Edge TPU that is absent, may not be opened, or does not work with its library or the runtime."""
 
 
 class SourceError(FkpEdgeError, OSError):

@@ -1,60 +1,50 @@
-"""Opens a model file with a TFLite runtime and reads points out of it. The CPU is the only backend so far."""
+"""Opens a model file with a TFLite runtime, on the CPU or an Edge TPU, and reads points out of it."""
 
 from __future__ import annotations
 
-import platform
-import sys
+import struct
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.errors import MissingPartError, ModelFileError
+from fkp_edge.edgetpu import Accelerator, check_made_for, open_edgetpu
+from fkp_edge.errors import ModelFileError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import SCHEMAS, Points, Schema, schema_named
+from fkp_edge.litert import find_runtime
 from fkp_edge.model_file import ModelFile, Operator, read_model_file
 
-__all__ = ["KeypointModel", "list_operators", "open_model"]
+__all__ = ["Arithmetic", "KeypointModel", "list_operators", "open_model"]
 
+Arithmetic = Literal["integer", "float", "mixed"]
 INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
-
-
-def _interpreter_class() -> Any:
-    """The runtime's Interpreter: LiteRT, else tflite-runtime where it is what is installed."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as litert_error:
-        try:
-            from tflite_runtime.interpreter import Interpreter
-        except ImportError:
-            if sys.maxsize < 2**32 or platform.machine().startswith("armv7"):
-                raise MissingPartError(
-                    f"no TFLite runtime for 32-bit {platform.machine()}: LiteRT has wheels for 64-bit systems only; "
-                    "install the 64-bit Raspberry Pi OS"
-                ) from litert_error
-            raise MissingPartError(
-                f"no TFLite runtime ({litert_error}); it runs the network: pip install ai-edge-litert"
-            ) from litert_error
-    return Interpreter
 
 
 class KeypointModel:
     """A network ready to run. Not for use by two threads at once."""
 
-    def __init__(self, file: ModelFile, *, threads: int = 1) -> None:
-        """Loads `file` on `threads` CPU threads.
+    def __init__(self, file: ModelFile, *, threads: int = 1, accelerator: Accelerator = "cpu") -> None:
+        """Loads `file` on `threads` CPU threads, or on the Edge TPU, after a probe of some seconds.
 
         Raises:
-            ModelFileError: the flatbuffer is damaged, or its input or outputs have other shapes than the contract's.
-            MissingPartError: no TFLite runtime is installed.
+            ModelFileError: the flatbuffer is damaged, its input or outputs have other shapes than the contract's, or
+                it was made for the other accelerator.
+            MissingPartError: no TFLite runtime, or no library for the Edge TPU, is installed.
+            AcceleratorError: the Edge TPU is absent, may not be opened, or does not work with library or runtime.
         """
         self.file = file
-        interpreter_class = _interpreter_class()
+        self.runtime = find_runtime()
+        self.accelerator = accelerator
+        check_made_for(file, accelerator)
+        delegates = [open_edgetpu(file, self.runtime)] if accelerator == "edgetpu" else None
         try:
             # The runtime reads the flatbuffer for as long as it lives: `file` keeps it.
-            self._interpreter = interpreter_class(model_content=file.flatbuffer, num_threads=threads)
+            self._interpreter = self.runtime.interpreter(
+                model_content=file.flatbuffer, num_threads=threads, experimental_delegates=delegates
+            )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
@@ -91,6 +81,14 @@ class KeypointModel:
         raise ModelFileError(f"{self.file.path} gives outputs {sizes}, expected {wanted} and at most one (1, 1)")
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """What the network computes with, whatever its card says."""
+        names = {np.dtype(detail["dtype"]).name for detail in self._interpreter.get_tensor_details()}
+        if "float32" not in names:
+            return "integer"
+        return "mixed" if names & {"int8", "uint8", "int16"} else "float"
+
+    @property
     def has_score(self) -> bool:
         """False for a network that does not say whether its crop holds a face."""
         return self._score is not None
@@ -123,21 +121,31 @@ def _dequantise(raw: NDArray[Any], detail: dict[str, Any] | None) -> NDArray[np.
     return np.asarray((raw.astype(np.int32) - zero) * np.float32(scale), np.float32)
 
 
-def open_model(path: Path, *, threads: int = 1, card_required: bool = True) -> KeypointModel:
+def open_model(
+    path: Path, *, threads: int = 1, card_required: bool = True, accelerator: Accelerator = "cpu"
+) -> KeypointModel:
     """The model at `path`, checked and ready; see `read_model_file` and `KeypointModel` for the errors."""
-    return KeypointModel(read_model_file(path, card_required=card_required), threads=threads)
+    file = read_model_file(path, card_required=card_required)
+    return KeypointModel(file, threads=threads, accelerator=accelerator)
 
 
 def list_operators(flatbuffer: bytes) -> tuple[Operator, ...]:
-    """The operators of a TFLite flatbuffer with version and count, by name."""
+    """The operators of a TFLite flatbuffer with version and count, by name.
+
+    Raises:
+        ModelFileError: it cannot be read as one.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     found: Counter[tuple[str, int]] = Counter()
-    for operator in model.subgraphs[0].operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-        name = (code.customCode or b"").decode() or names.get(builtin, str(builtin))
-        found[name, code.version] += 1
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer))
+        for operator in model.subgraphs[0].operators:
+            code = model.operatorCodes[operator.opcodeIndex]
+            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+            name = (code.customCode or b"").decode() or names.get(builtin, str(builtin))
+            found[name, code.version] += 1
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:  # flatbuffers, on damage
+        raise ModelFileError(f"the flatbuffer cannot be read ({error}); convert the model again") from error
     return tuple(Operator(name=name, version=version, count=n) for (name, version), n in sorted(found.items()))

@@ -27,6 +27,7 @@ from fkp_edge.keypoints import Points
 
 __all__ = [
     "Card",
+    "Compilation",
     "GoldenCase",
     "ModelFile",
     "Operator",
@@ -49,6 +50,19 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: int
     count: int
+
+
+class Compilation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a flatbuffer was compiled for the Edge TPU."""
+
+    compiler: str
+    """Its name and version, as it printed them."""
+    mapped: int
+    """Operators that run on the Edge TPU."""
+    on_cpu: tuple[str, ...]
+    """Operators left to the CPU, each with its count and the compiler's reason."""
+    source_sha256: str
+    """Of the int8 flatbuffer that it was compiled from, and which made the golden cases."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +95,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[Operator, ...]
     accuracy: dict[str, Any]
     """Validation set -> NME in percent of the float network (`float_nme_percent`) and of this file (`nme_percent`)."""
+    edgetpu: Compilation | msgspec.UnsetType = msgspec.UNSET
+    """Only in files compiled for the Edge TPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +139,11 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
         ModelFileError: the file is missing, no TFLite flatbuffer, has no card, or its card does not fit it.
     """
     try:
-        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""  # a device has no size
+        if (size := max(size, len(content))) > MAX_FILE_BYTES:
             raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
-        content = path.read_bytes()
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}; expected a .tflite file") from error
     if content[4:8] != b"TFL3":

@@ -148,7 +148,7 @@ class Publisher:
             schema=schema,
             preview=options.args.preview,
             effect=read_effect(options.args.effect, schema) if options.args.effect else None,
-            find=_Finder(self._model.file.path, card_required=not options.args.no_card),
+            find=_Finder(options.args, self._model.file.path),
             stages=lambda: {name: Histogram(BOUNDS_S, *counted) for name, counted in times.histograms().items()},
             clients=lambda: self._outputs.clients,
         )
@@ -172,14 +172,16 @@ class Publisher:
 class _Finder:
     """Finds faces in photographs with a network of its own, opened when the first one comes."""
 
-    def __init__(self, path: Path, *, card_required: bool) -> None:
+    def __init__(self, args: Namespace, path: Path) -> None:
+        self._args = args
         self._path = path
-        self._card_required = card_required
         self._finder: StillFinder | None = None
 
     def __call__(self, grey: NDArray[np.uint8]) -> Sequence[Face]:
         if self._finder is None:
-            self._finder = StillFinder(open_model(self._path, card_required=self._card_required))
+            args = self._args
+            model = open_model(self._path, card_required=not args.no_card, accelerator=args.accelerator)
+            self._finder = StillFinder(model)
         return self._finder.find(grey)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import flatbuffers
 import msgspec
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from fkp_edge.data import FaceSet
 from fkp_edge.data.kaggle import COLUMNS
@@ -143,3 +146,84 @@ def tiny_tflite() -> Callable[..., bytes]:
         return bytes(tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, ends)).convert())
 
     return build
+
+
+@dataclass
+class MadeTensor:
+    """A tensor of a flatbuffer that is built by hand."""
+
+    shape: tuple[int, ...]
+    type: str = "INT8"
+    scale: float | None = 1 / 256
+    data: np.ndarray | None = None
+    """Makes it a constant."""
+    signature: tuple[int, ...] | None = None
+    """Its shape with -1 for what may change."""
+
+    def pack(self, buffers: list[Any]) -> Any:
+        made = schema.TensorT()
+        made.shape, made.type = list(self.shape), getattr(schema.TensorType, self.type)
+        made.shapeSignature = list(self.signature) if self.signature else None
+        if self.scale:
+            made.quantization = schema.QuantizationParametersT()
+            made.quantization.scale, made.quantization.zeroPoint = [self.scale], [0]
+        if self.data is not None:
+            made.buffer = len(buffers)
+            buffers.append(schema.BufferT())
+            buffers[-1].data = np.frombuffer(self.data.tobytes(), np.uint8)
+        return made
+
+
+@dataclass
+class MadeOperator:
+    """An operator of a flatbuffer that is built by hand; a name with a dash is a custom one."""
+
+    name: str
+    inputs: list[int]
+    outputs: list[int]
+    version: int = 1
+    options: dict[str, int] | None = None
+    """Fields of its options; `kind` is their class, such as Conv2D."""
+
+    def pack(self, codes: list[Any]) -> Any:
+        made, code = schema.OperatorT(), schema.OperatorCodeT()
+        custom = "-" in self.name
+        code.builtinCode = schema.BuiltinOperator.CUSTOM if custom else getattr(schema.BuiltinOperator, self.name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        code.customCode, code.version = self.name if custom else None, self.version
+        made.opcodeIndex, made.inputs, made.outputs = len(codes), self.inputs, self.outputs
+        codes.append(code)
+        if self.options:
+            fields = dict(self.options)
+            kind = f"{fields.pop('kind')}Options"
+            made.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            made.builtinOptions = getattr(schema, f"{kind}T")()
+            for name, value in fields.items():
+                setattr(made.builtinOptions, name, value)
+        return made
+
+
+@pytest.fixture(scope="session")
+def make_tflite() -> Callable[..., bytes]:
+    """Builds a flatbuffer from fields of `MadeTensor` and `MadeOperator`; the first tensor is its input."""
+
+    def build(tensors: list[dict[str, Any]], operators: list[dict[str, Any]], outputs: list[int]) -> bytes:
+        model, graph = schema.ModelT(), schema.SubGraphT()
+        model.version, model.buffers, model.operatorCodes = 3, [schema.BufferT()], []
+        graph.tensors = [MadeTensor(**fields).pack(model.buffers) for fields in tensors]
+        graph.operators = [MadeOperator(**fields).pack(model.operatorCodes) for fields in operators]
+        graph.inputs, graph.outputs = [0], outputs
+        model.subgraphs = [graph]
+        builder = flatbuffers.Builder()
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def compiled_tflite(make_tflite) -> bytes:
+    """A flatbuffer as the Edge TPU's compiler leaves it: one custom operator from pixels to 15 points and a score."""
+    pixels = {"shape": (1, 96, 96, 1), "type": "UINT8", "scale": 1.0}
+    operator = {"name": "edgetpu-custom-op", "inputs": [0], "outputs": [1, 2]}
+    return make_tflite([pixels, {"shape": (1, 30)}, {"shape": (1, 1)}], [operator], [1, 2])

@@ -13,6 +13,7 @@ import pytest
 
 from fkp_edge.cli import main
 from fkp_edge.errors import InputError
+from fkp_edge.model_file import read_model_file, write_model_file
 from fkp_edge.models import shipped_model
 
 SHIPPED = shipped_model()
@@ -172,6 +173,31 @@ def test_a_model_of_other_shapes(predict_with, tiny_tflite, tmp_path: Path, side
     path = tmp_path / "m.tflite"
     path.write_bytes(tiny_tflite(side, outputs))
     assert predict_with(path, "--no-card") == f"{path} {complaint}"
+
+
+# verify
+
+
+def test_verify_a_missing_file(refused, tmp_path: Path):
+    path = tmp_path / "none.tflite"
+    assert refused("verify", path) == f"cannot read {path}: No such file or directory; expected a .tflite file"
+
+
+def test_verify_a_text_file(refused, text_file):
+    path = text_file("m.tflite")
+    assert refused("verify", path).startswith(f"{path} is not a TFLite model: ")
+
+
+def test_verify_a_file_without_a_card(refused, tiny_tflite, tmp_path: Path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(tiny_tflite())
+    assert refused("verify", path) == f"{path} has no golden cases; expected a file that fkp-edge convert wrote"
+
+
+def test_verify_a_file_without_golden_cases(refused, tmp_path: Path):
+    path, shipped = tmp_path / "m.tflite", read_model_file(SHIPPED)
+    write_model_file(path, shipped.flatbuffer, shipped.card, ())
+    assert refused("verify", path) == f"{path} has no golden cases; expected a file that fkp-edge convert wrote"
 
 
 # eval
@@ -427,22 +453,35 @@ def converts(refused, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_convert_a_model_without_its_description(converts, text_file):
-    path = text_file("model.keras")
-    error = converts(path)
-    assert error.startswith(f"cannot read {path.with_suffix('.json')} (")
-    assert error.endswith("; expected it beside the model, as train writes it")
-
-
 def test_convert_a_missing_model(converts, tmp_path: Path):
     (tmp_path / "model.json").write_text('{"schema": "fkp15", "mean_shape": [], "recipe": {}, "parameters": 1}')
     path = tmp_path / "model.keras"
     assert converts(path) == f"{path} does not exist; expected the model.keras of a training run"
 
 
-def test_convert_a_model_with_an_unfinished_description(converts, tmp_path: Path):
+def test_convert_a_model_with_an_unfinished_description(converts, text_file, tmp_path: Path):
     (tmp_path / "model.json").write_text('{"schema": "fkp15"}')
-    assert "model.json lacks schema, mean_shape, recipe or parameters" in converts(tmp_path / "model.keras")
+    assert "model.json lacks schema, mean_shape, recipe or parameters" in converts(text_file("model.keras"))
+
+
+@pytest.mark.parametrize("loss", ["0%", "much", "-1", "101%", "nan"])
+def test_convert_with_a_loss_that_is_none(loss: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", "model.keras", "--data", ".", "--out", "out.tflite", f"--max-loss={loss}"])
+    assert ended.value.code == 2
+    assert f"--max-loss: '{loss}' is not a percentage above 0, such as 1%" in capsys.readouterr().err
+
+
+def test_convert_requires_all_mapped_of_the_edge_tpu_only(converts, text_file):
+    error = converts(text_file("model.keras"), "--require-all-mapped")
+    assert error == "--require-all-mapped is about the Edge TPU's compiler; add --edgetpu"
+
+
+def test_convert_for_the_edge_tpu_without_its_compiler(converts, text_file, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    error = converts(text_file("model.keras"), "--edgetpu")
+    assert "edgetpu_compiler" in error
+    assert "https://coral.ai/docs/edgetpu/compiler/" in error
 
 
 def test_convert_a_text_file_named_keras(converts, text_file, tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 import fkp_edge
 
 BANNED = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "pandas", "sklearn", "matplotlib")
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert")  # and with it convert_command
 EXTRAS = {
     "fkp_edge.stream.web": ("aiohttp", "web"),
     "fkp_edge.stream.ws_client": ("aiohttp", "web"),

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from fkp_edge.errors import InputError, ModelFileError
-from fkp_edge.geometry import crop_from_box, extract
 from fkp_edge.interpreter import list_operators, open_model
 from fkp_edge.model_file import MAX_CARD_BYTES, MAX_FILE_BYTES, GoldenCase, read_model_file, write_model_file
 
@@ -372,31 +371,9 @@ def test_tensorflow_opens_a_shipped_file_as_it_is(shipped: Path):
     np.testing.assert_allclose(outputs[1], score, atol=0 if exact else 1e-4)
 
 
-def test_golden_crops_replay_exactly(shipped: Path):
-    cases = read_model_file(shipped).golden
-    assert len(cases) >= 3
-    for case in cases:
-        np.testing.assert_array_equal(extract(case.frame, crop_from_box(case.box)), case.crop)
-
-
-def test_golden_outputs_replay(shipped: Path):
-    model = open_model(shipped)
-    for case in model.file.golden:
-        tolerance = 0 if case.raw_keypoints.dtype == np.int8 else 1e-3
-        keypoints, score = model.invoke(case.crop)
-        np.testing.assert_allclose(keypoints, case.raw_keypoints, atol=tolerance, rtol=0)
-        np.testing.assert_allclose(score, case.raw_score, atol=tolerance, rtol=0)
-
-
-def test_golden_points_replay(shipped: Path):
-    model = open_model(shipped)
-    for case in model.file.golden:
-        units, _ = model.decode(case.raw_keypoints, case.raw_score)
-        np.testing.assert_allclose(crop_from_box(case.box).to_frame(units), case.points, atol=1e-3)
-
-
 def test_golden_cases_show_faces_and_something_else(shipped: Path):
     model = open_model(shipped)
+    assert len(model.file.golden) >= 3
     scores = [model.decode(case.raw_keypoints, case.raw_score)[1] for case in model.file.golden]
     assert max(scores) > 0.7
     assert min(scores) < 0.3

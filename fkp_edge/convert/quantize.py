@@ -1,29 +1,52 @@
-"""tf-keras model -> TFLite flatbuffer: float32, or int8 by post-training quantisation."""
+"""Float network -> TFLite flatbuffer: float32, float16, dynamic range, or int8 by post-training quantisation."""
 
 from __future__ import annotations
 
+import csv
+import io
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.convert.backend import freeze
+from fkp_edge.convert.load import Network
 from fkp_edge.data import FaceSet
 from fkp_edge.geometry import CROP_SIZE, extract
 from fkp_edge.train.augment import sample_crop
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.recipe import Augment
 
-__all__ = ["calibration_crops", "to_float32", "to_int8", "with_bias", "without_dense"]
+__all__ = ["LayerError", "calibration_crops", "layer_errors", "qat_to_int8", "to_float", "to_int8", "without_dense"]
 
 FRAMING = Augment(half_share=0, wide_share=0)
 """As Haar, the tracker and labels frame faces, without the crops far off whose offsets would widen every range."""
 LOGIT_RANGE = 8.0
 """Largest logit that int8 tells apart: a score of 0.9997, nearer to 1 than the output's step."""
+DEBUG_CROPS = 16
+"""Crops on which the layers' errors are measured: each takes a second."""
+
+Crops = NDArray[np.uint8]
 
 
-def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> NDArray[np.uint8]:
+class LayerError(NamedTuple):
+    """What int8 does to one tensor, its inputs being exact."""
+
+    tensor: str
+    """Its name in the flatbuffer, which is what `to_int8` takes as `in_float`."""
+    snr_db: float
+    """Signal-to-noise ratio, decibels: mean square of the values over that of their error."""
+
+    @property
+    def layer(self) -> str:
+        """The network's layer that the tensor comes from."""
+        return next((part for part in reversed(self.tensor.split(";")[0].split("/")[:-1]) if part), self.tensor)
+
+
+def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> Crops:
     """Crops (N, 96, 96), equally from each set, framed as the device does; the same seed gives the same crops."""
     rng = np.random.default_rng(seed)
     crops = []
@@ -35,11 +58,26 @@ def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> NDArray[np.
     return np.stack(crops)
 
 
-def _converter(model: keras.Model) -> Any:
-    """A converter of `model` with batch size 1: TFLite wants static shapes."""
-    pixels = keras.layers.Input((CROP_SIZE, CROP_SIZE, 1), batch_size=1, name="pixels")
-    model = without_dense(model)
-    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(pixels)))
+def _converter(network: Network) -> Any:
+    """A converter of `network` with batch size 1: TFLite wants static shapes."""
+    if network.model is not None:
+        return _frozen_converter(network.model)
+    converter = _frozen_converter(network.saved.serve)
+    # its dense layers cannot be rewritten (see without_dense): weights per tensor are safe in every runtime
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    return converter
+
+
+def _frozen_converter(call: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> Any:
+    """A converter of `call`, its variables made constants: from_keras_model writes and reads a SavedModel each time,
+    which takes thirty times as long."""
+    pixels = tf.TensorSpec((1, CROP_SIZE, CROP_SIZE, 1), tf.float32, name="pixels")
+    frozen = freeze(tf.function(lambda pixels: call(pixels)).get_concrete_function(pixels), lower_control_flow=False)
+    names = ("keypoints", "score")[: len(frozen.outputs)]  # frozen functions forget names and keep their order
+
+    named = tf.function(lambda pixels: dict(zip(names, frozen(pixels), strict=True)))
+
+    return tf.lite.TFLiteConverter.from_concrete_functions([named.get_concrete_function(pixels)], tf.Module())
 
 
 def without_dense(model: keras.Model) -> keras.Model:
@@ -65,52 +103,124 @@ def without_dense(model: keras.Model) -> keras.Model:
     return copy
 
 
-def to_float32(model: keras.Model) -> bytes:
-    """The network as a float32 flatbuffer: raw grey levels as float32 in."""
-    return bytes(_converter(model).convert())
+def to_float(network: Network, kind: Literal["float32", "float16", "dynamic"] = "float32") -> bytes:
+    """The network as a flatbuffer that takes raw grey levels as float32.
+
+    `float16` halves the weights; `dynamic` keeps them as int8 and the values between layers as floats.
+    """
+    converter = _converter(_convolutional(network))
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return _converted(converter)
 
 
-def to_int8(model: keras.Model, crops: NDArray[np.uint8]) -> bytes:
-    """The network as an int8 flatbuffer, uint8 in and int8 out, with ranges from `crops` (N, 96, 96)."""
+def to_int8(network: Network, crops: Crops, *, in_float: tuple[str, ...] = ()) -> bytes:
+    """The network as an int8 flatbuffer, uint8 in and int8 out, with ranges from `crops` (N, 96, 96).
 
-    def representative() -> Iterator[list[NDArray[np.float32]]]:
-        for crop in crops:
-            yield [crop.astype(np.float32).reshape(1, CROP_SIZE, CROP_SIZE, 1)]
+    `in_float` names tensors whose layers stay in float.
+    """
+    converter = _int8_converter(network, crops)
+    if not in_float:
+        return _converted(converter)
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(in_float))
+    with _quiet():
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=_representative(crops[:1]), debug_options=options
+        )
+        return bytes(debugger.get_nondebug_quantized_model())
 
-    converter = _converter(_with_score_range(model))
+
+def qat_to_int8(aware: keras.Model) -> bytes:
+    """A network of quantisation-aware training as an int8 flatbuffer; its own ranges, so no crops."""
+    converter = _frozen_converter(aware)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.int8
+    return _converted(converter)
+
+
+def layer_errors(network: Network, crops: Crops) -> list[LayerError]:
+    """The signal-to-noise ratio that int8 leaves in each layer's output, the worst first."""
+    options = tf.lite.experimental.QuantizationDebugOptions(
+        layer_direct_compare_metrics={"signal": _signal, "noise": _noise}
+    )
+    with _quiet():
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=_int8_converter(network, crops),
+            debug_dataset=_representative(crops[:DEBUG_CROPS]),
+            debug_options=options,
+        )
+        debugger.run()
+        table = io.StringIO()
+        debugger.layer_statistics_dump(table)
+    table.seek(0)
+    found = [
+        LayerError(row["tensor_name"], _decibels(float(row["signal"]), float(row["noise"])))
+        for row in csv.DictReader(table)
+    ]
+    return sorted(found, key=lambda error: error.snr_db)
+
+
+def _signal(real: NDArray[np.float32], *_: Any) -> float:
+    return float(np.mean(np.square(real)))
+
+
+def _noise(real: NDArray[np.float32], whole: NDArray[np.integer], scale: float, zero: int) -> float:
+    return float(np.mean(np.square(real - scale * (whole.astype(np.float32) - zero))))
+
+
+def _decibels(signal: float, noise: float) -> float:
+    least = 1e-20
+    return float(10 * np.log10(max(signal, least) / max(noise, least)))
+
+
+def _int8_converter(network: Network, crops: Crops) -> Any:
+    converter = _converter(_with_score_range(_convolutional(network)))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = _representative(crops)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8  # the graph takes floats: a uint8 Keras input quantises to CAST
     converter.inference_output_type = tf.int8
-    with warnings.catch_warnings():
-        # meant for the converter of TensorFlow 1: here the calibration crops give the input's range
-        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
-        return bytes(converter.convert())
+    return converter
 
 
-def _with_score_range(model: keras.Model) -> keras.Model:
-    """`model` with int8's range of the score's logit fixed, so that `crops` need not show what is no face.
+def _representative(crops: Crops) -> Any:
+    def draw() -> Iterator[list[NDArray[np.float32]]]:
+        for crop in crops:
+            yield [crop.astype(np.float32).reshape(1, CROP_SIZE, CROP_SIZE, 1)]
+
+    return draw
+
+
+def _convolutional(network: Network) -> Network:
+    return network if network.model is None else network.with_model(without_dense(network.model))
+
+
+def _with_score_range(network: Network) -> Network:
+    """`network` with int8's range of the score's logit fixed, so that calibration need not show what is no face.
 
     Such crops would widen every other tensor's range too (convert/README.md); without any, no score falls below 0.5.
     """
-    if "score" not in model.output_names:
-        return model
+    model = network.model
+    if model is None or "score_logit" not in [layer.name for layer in model.layers]:
+        return network
     logit = model.get_layer("score_logit").output
     ranged = tf.quantization.fake_quant_with_min_max_args(logit, -LOGIT_RANGE, LOGIT_RANGE)
     score = keras.layers.Activation("sigmoid", name="score")(keras.layers.Reshape((1,))(ranged))
-    return keras.Model(model.input, {"keypoints": model.output["keypoints"], "score": score})
+    return network.with_model(keras.Model(model.input, {"keypoints": model.output["keypoints"], "score": score}))
 
 
-def with_bias(model: keras.Model, missing: NDArray[np.floating]) -> keras.Model:
-    """A copy of `model` with `missing` (2K,), what int8's keypoints lack on average, added to the last layer's bias.
+def _converted(converter: Any) -> bytes:
+    with _quiet():
+        return bytes(converter.convert())
 
-    Rounded weights and ranges shift an int8 network's outputs by a constant, which costs nothing to take back (Nagel et
-    al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019, here for the last layer).
-    """
-    corrected = keras.models.clone_model(model)
-    corrected.set_weights(model.get_weights())
-    layer = corrected.get_layer("offsets")
-    kernel, bias = layer.get_weights()
-    layer.set_weights([kernel, bias + missing])
-    return corrected
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the converter's remarks on TensorFlow 1 and on its own interpreter's future."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+        warnings.filterwarnings("ignore", "(?s).*tf.lite.Interpreter is deprecated")
+        yield

@@ -1,31 +1,36 @@
-"""`convert`: from a trained network to model files that describe themselves, with what int8 lost."""
+"""`convert`: from a float network to a model file that describes itself, if what it lost passes the gate."""
 
 from __future__ import annotations
 
+import gzip
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge import data
-from fkp_edge.convert.quantize import calibration_crops, to_float32, to_int8, with_bias
-from fkp_edge.convert.recipe import ConvertRecipe
-from fkp_edge.data import FaceSet
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.convert.candidates import Candidate, Job, candidates
+from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
+from fkp_edge.convert.channels import count_macs
+from fkp_edge.convert.gate import Comparison, LabelledCrops, compare
+from fkp_edge.convert.load import Network
+from fkp_edge.convert.prune import prune
+from fkp_edge.convert.quantize import layer_errors, to_float
+from fkp_edge.convert.report import Attempt, Report, Size, Step
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import evaluate
-from fkp_edge.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_from_labels, extract
-from fkp_edge.interpreter import KeypointModel, list_operators
-from fkp_edge.keypoints import FKP15, schema_named
-from fkp_edge.model_file import Card, GoldenCase, ModelFile, encode_model_file, write_whole
-from fkp_edge.train.backend import keras
-from fkp_edge.train.saved import load_trained
+from fkp_edge.keypoints import Points
+from fkp_edge.model_file import Card, GoldenCase, encode_model_file, write_whole
 
 __all__ = ["ConvertResult", "check_free", "convert"]
+
+log = logging.getLogger(__name__)
+
+LOST = 30.0
+"""NME in percent above which a network does not find faces at all: its inputs or outputs are not what was said."""
+
+Crops = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +39,21 @@ class ConvertResult:
 
     files: dict[str, tuple[bytes, Card, tuple[GoldenCase, ...]]]
     """Precision (float32, int8) -> flatbuffer, card and golden cases."""
-    accuracy: dict[str, dict[str, Any]]
-    """Validation set -> figures of float32 and int8, and the relative loss of int8 in percent."""
+    report: Report
+    before: Points
+    """(N, K, 2) of the float network on `crops`, pixels of the crop."""
+    after: Points
+    """The same of the int8 file."""
+    crops: LabelledCrops
 
     def save(self, out: Path, *, overwrite: bool = False) -> dict[str, Path]:
         """Writes the int8 file to `out` and the float32 one beside it, both or none; their paths by precision.
 
         Raises:
-            InputError: a file exists and `overwrite` is not given, or the folder cannot be written.
+            InputError: the gate refused it, a file exists and `overwrite` is not given, or the disk is full.
         """
+        if not self.report.passed:
+            raise InputError(f"{out} is not written: {self.report.verdict}")
         paths = check_free(out, overwrite=overwrite)
         write_whole({path: encode_model_file(*self.files[precision]) for precision, path in paths.items()})
         return paths
@@ -63,123 +74,106 @@ def check_free(out: Path, *, overwrite: bool) -> dict[str, Path]:
     return paths
 
 
-def convert(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path) -> ConvertResult:
-    """Converts the network at `model_path` to float32 and int8 TFLite and compares the two.
-
-    Args:
-        model_path: a .keras file that `fkp-edge train` wrote, its model.json beside it.
-        recipe: how to quantise and what to compare on.
-        data_dir: folder that the recipe's folders lie in.
+def convert(job: Job) -> ConvertResult:
+    """Prunes, fine-tunes and quantises a network as its recipe says, and measures what that lost; see `prepare_job`.
 
     Raises:
-        InputError: the model, its description or a data folder is missing or does not fit.
+        InputError: the network cannot be pruned or trained so.
     """
-    model, described = load_trained(model_path)
-    schema = schema_named(described["schema"])
-    calibration = [data.load_one(data_dir / folder, schema) for folder in recipe.calibration.folders]
-    validation = [data.load_one(data_dir / folder, schema) for folder in recipe.val]
-    flatbuffers = {"float32": to_float32(model), "int8": _quantise(model, described, recipe, calibration)}
-    cards = {
-        precision: _card(flatbuffer, precision, described, recipe) for precision, flatbuffer in flatbuffers.items()
-    }
-    models = {
-        precision: KeypointModel(ModelFile(model_path, flatbuffer, cards[precision]))
-        for precision, flatbuffer in flatbuffers.items()
-    }
-    accuracy = {faces.name: _compare(models, faces) for faces in validation}
+    recipe = job.recipe
+    original, crops = job.original, job.crops
+    original_float = to_float(original)
+    before = job.points_of(original, original_float)
+    _check_sense(original, compare(before, before, crops).overall.before_percent)
+    network, pruning = prune(
+        original, recipe, lambda build, hook: job.tuned("prune", build, hook), lambda: job.task.steps
+    )
+    pruned_float = to_float(network) if pruning else original_float
+    between = job.points_of(network, pruned_float) if pruning else before
+
+    attempts: list[Attempt] = []
+    best: Candidate | None = None
+    for candidate in candidates(job, network, before):
+        overall = candidate.comparison.overall
+        passed = overall.interval_percent[1] <= recipe.max_loss_percent
+        attempts.append(Attempt(how=candidate.how, loss=overall, passed=passed))
+        log.info("%s: loss %.2f %%, at most %.2f %%", candidate.how, overall.loss_percent, overall.interval_percent[1])
+        if best is None or overall.interval_percent[1] < best.comparison.overall.interval_percent[1]:
+            best = candidate
+        if passed:
+            break
+    assert best is not None
+    steps = [Step(name="prune and fine-tune", comparison=compare(before, between, crops))] if pruning else []
+    steps.append(Step(name="quantise", comparison=compare(between, best.points, crops)))
+    report = Report(
+        model=str(original.path),
+        name=original.described["recipe"]["name"],
+        data={name: loss.faces for name, loss in best.comparison.sets.items()},
+        crops=len(crops.pixels),
+        recipe=msgspec.to_builtins(recipe),
+        pruning=pruning,
+        quantisation=best.how,
+        max_loss_percent=recipe.max_loss_percent,
+        steps=steps,
+        total=best.comparison,
+        attempts=attempts,
+        sizes=_sizes(job, original_float, network, best, before),
+        layers=layer_errors(network, job.calibration()),
+        macs=(_macs(original), _macs(network)),
+    )
     files = {
-        precision: (flatbuffers[precision], _with_accuracy(cards[precision], accuracy), _golden(models[precision]))
-        for precision in flatbuffers
+        "float32": _file(network, pruned_float, "float32", report, None, compare(before, between, crops)),
+        "int8": _file(network, best.flatbuffer, "int8", report, best.mean_shape, best.comparison),
     }
-    return ConvertResult(files, accuracy)
+    return ConvertResult(files, report, before, best.points, crops)
 
 
-def _quantise(model: keras.Model, described: dict[str, Any], recipe: ConvertRecipe, sets: list[FaceSet]) -> bytes:
-    """The int8 flatbuffer, converted twice where the recipe corrects the bias: the first shows how far it is off."""
-    calibration = recipe.calibration
-    crops = calibration_crops(sets, calibration.count, calibration.seed)
-    flatbuffer = to_int8(model, crops)
-    if not calibration.bias_crops:
-        return flatbuffer
-    faces = calibration_crops(sets, calibration.bias_crops, calibration.seed + 1)
-    first = KeypointModel(ModelFile(Path(), flatbuffer, _card(flatbuffer, "int8", described, recipe)))
-    found = np.stack([first.predict(crop)[0] - first.mean_shape for crop in faces]).reshape(len(faces), -1)
-    wanted = model.predict(faces[..., None].astype(np.float32), batch_size=128, verbose=0)["keypoints"]
-    return to_int8(with_bias(model, (wanted - found).mean(0)), crops)
-
-
-def _card(flatbuffer: bytes, precision: str, described: dict[str, Any], recipe: ConvertRecipe) -> Card:
-    calibration = recipe.calibration
-    how = (
-        f"post-training, int8 weights per channel, {calibration.count} calibration crops of "
-        f"{', '.join(calibration.folders)}, seed {calibration.seed}"
+def _file(
+    network: Network, flatbuffer: bytes, precision: str, report: Report, mean: Points | None, compared: Comparison
+) -> tuple[bytes, Card, tuple[GoldenCase, ...]]:
+    card = card_of(
+        network,
+        flatbuffer,
+        precision,
+        mean_shape=mean,
+        pruning=report.pruning,
+        quantisation=report.quantisation if precision == "int8" else "",
+        accuracy={
+            name: {
+                "crops": f"{report.crops} in all: the labels' own, mirrored, framed by the tracker",
+                "faces": loss.faces,
+                "float_nme_percent": loss.before_percent,
+                "nme_percent": loss.after_percent,
+            }
+            for name, loss in compared.sets.items()
+        },
     )
-    if calibration.bias_crops:
-        how += f"; last layer's bias corrected on {calibration.bias_crops} others"
-    file = ModelFile(Path(), flatbuffer, None)
-    return Card(
-        name=described["recipe"]["name"],
-        schema=described["schema"],
-        mean_shape=tuple((float(x), float(y)) for x, y in described["mean_shape"]),
-        has_score=described["has_score"],
-        flatbuffer_sha256=file.sha256,
-        flatbuffer_bytes=len(flatbuffer),
-        precision=precision,
-        quantisation=how if precision == "int8" else "",
-        parameters=described["parameters"],
-        training=described["recipe"],
-        licence=described["recipe"]["data"]["note"],
-        operators=list_operators(flatbuffer),
-        accuracy={},
-    )
+    return flatbuffer, card, golden_cases(keypoint_model(network, flatbuffer, mean))
 
 
-def _with_accuracy(card: Card, accuracy: dict[str, dict[str, Any]]) -> Card:
-    figures = {
-        name: {
-            "crops": "gt",
-            "faces": compared["float32"]["faces"],
-            "float_nme_percent": compared["float32"]["nme_percent"],
-            "nme_percent": compared[card.precision]["nme_percent"],
-        }
-        for name, compared in accuracy.items()
-    }
-    return msgspec.structs.replace(card, accuracy=figures)
+def _sizes(job: Job, original_float: bytes, network: Network, best: Candidate, before: Points) -> list[Size]:
+    """The network's sizes and losses in every precision, the float one that it came from first."""
+
+    def size(name: str, content: bytes, points: Points) -> Size:
+        loss = compare(before, points, job.crops)
+        packed = len(gzip.compress(content, 9, mtime=0))
+        return Size(name=name, bytes=len(content), gzip_bytes=packed, loss=loss.overall, rmse_px=loss.rmse_px[1])
+
+    sizes = [size("float32 before", original_float, before)]
+    for kind in ("float32", "float16", "dynamic"):
+        content = to_float(network, kind)
+        sizes.append(size(kind, content, job.points_of(network, content)))
+    return [*sizes, size("int8", best.flatbuffer, best.points)]
 
 
-def _compare(models: dict[str, KeypointModel], faces: FaceSet) -> dict[str, Any]:
-    figures: dict[str, Any] = {precision: evaluate(model, faces).figures for precision, model in models.items()}
-    before, after = figures["float32"], figures["int8"]
-    figures["loss_percent"] = 100 * (after["nme_percent"] / before["nme_percent"] - 1)
-    figures["loss_per_point_percent"] = {
-        name: 100 * (after["per_point_percent"][name] / value - 1)
-        for name, value in before["per_point_percent"].items()
-    }
-    return figures
+def _macs(network: Network) -> int:
+    return 0 if network.model is None else count_macs(network.model)
 
 
-def _golden(model: KeypointModel) -> tuple[GoldenCase, ...]:
-    """What `model` makes of the portrait, small and off centre, large, and of a drawn pattern without a face."""
-    grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
-    left, top = 150, 50
-    small: NDArray[np.uint8] = np.ascontiguousarray(grey[top:210, left:310])
-    aim = crop_from_labels(portrait_points() - np.array([left, top], np.float32), FKP15)
-    zoom = 1.9  # the face then spans over two crop widths: the path that averages down first
-    large = cv2.resize(small, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
-    middle = (zoom - 1) / 2
-    ramp = np.add.outer(np.arange(120) % 64, np.arange(160) % 48) * 2
-    cases: list[tuple[NDArray[np.uint8], Crop]] = [
-        (small, Crop(aim.x - 4, aim.y + 3, aim.side * 1.1)),
-        (large, Crop(aim.x * zoom + middle, aim.y * zoom + middle, max(aim.side * zoom, 2.0 * CROP_SIZE))),  # type: ignore[list-item]
-        (ramp.astype(np.uint8), Crop(80, 60, 90)),
-    ]
-    return tuple(_golden_case(model, frame, crop) for frame, crop in cases)
-
-
-def _golden_case(model: KeypointModel, frame: NDArray[np.uint8], aim: Crop) -> GoldenCase:
-    box = box_around(aim)
-    crop = crop_from_box(box)
-    pixels = extract(frame, crop)
-    keypoints, score = model.invoke(pixels)
-    points = crop.to_frame(model.decode(keypoints, score)[0])
-    return GoldenCase(frame, box, pixels, keypoints, score, points)
+def _check_sense(network: Network, nme_percent: float) -> None:
+    if network.described["recipe"]["kind"] == "foreign" and not nme_percent < LOST:
+        raise InputError(
+            f"{network.path}: the float network errs by {nme_percent:.0f} % of the eye distance, so it does not take "
+            'or give what its recipe says; expected [network] with pixels = "0..255", "0..1" or "-1..1" and '
+            'points = "offsets", "units", "pixels" or "centred"'
+        )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fkp_edge.errors import MissingPartError
 from fkp_edge.geometry import Box
 
-__all__ = ["HaarDetector", "HaarSettings", "find_cascade"]
+__all__ = ["PERMISSIVE", "HaarDetector", "HaarSettings", "find_cascade"]
 
 WINDOW = 24
 """The cascade's own window, pixels: nothing smaller can be found."""
@@ -32,6 +32,10 @@ class HaarSettings:
     """Smallest face, pixels of the given picture; 24 pixels of the reduced one at least."""
     longest_side: int = 480
     """The picture is reduced so that its longer side has at most this many pixels."""
+
+
+PERMISSIVE = HaarSettings(scale_factor=1.1, min_neighbors=1, min_size=24, longest_side=4096)
+"""For training: the wrong boxes are what a score learns from."""
 
 
 def find_cascade(folders: tuple[Path, ...] | None = None) -> Path:

@@ -40,7 +40,7 @@ def predict_faces(
     out = model.predict(pixels.astype(np.float32), batch_size=128, verbose=0)
     units = out["keypoints"].reshape(len(crops), -1, 2) + mean_shape
     points = np.stack([crop.to_frame(u) for crop, u in zip(crops, units, strict=True)])
-    return points, out["score"][:, 0]
+    return points, out["score"][:, 0] if "score" in out else np.ones(len(crops), np.float32)
 
 
 @dataclass(eq=False)
@@ -90,19 +90,25 @@ class Fitter:
         done = tf.cast(self.optimizer.iterations, tf.float32)
         decay = tf.minimum(self.recipe.fit.ema, (1 + done) / (10 + done))  # short memory while weights still move fast
         for average, weight in zip(self.averaged.weights, self.model.weights, strict=True):
-            average.assign(decay * average + (1 - decay) * weight)
+            average.assign(decay * average + (1 - decay) * weight if weight.dtype.is_floating else weight)
         return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
 
     def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            out = self.model(batch.pixels, training=True)
-            points = keypoint_loss(out["keypoints"], batch.offsets, batch.mask, batch.weight, self.recipe.loss)
-            score = score_loss(out["score"], batch.score)
+            points, score = self.losses(self.model(batch.pixels, training=True), batch)
             loss = points + self.recipe.loss.score_weight * score
             share = loss / self.strategy.num_replicas_in_sync  # the optimizer sums over replicas
         variables = self.model.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(share, variables), variables, strict=True))
         return {"loss": loss, "points_loss": points, "score_loss": score}
+
+    def losses(self, out: dict[str, tf.Tensor], batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of the keypoints and of the score."""
+        points = keypoint_loss(out["keypoints"], batch.offsets, batch.mask, batch.weight, self.recipe.loss)
+        return points, score_loss(out["score"], batch.score)
+
+    def before_step(self) -> None:
+        """Called before each step; for what changes the network while it learns."""
 
     def _share(self, array: NDArray[np.float32]) -> Any:
         """`array` dealt out to the replicas, row by row: each gets its part of the faces and of the negatives."""
@@ -131,6 +137,7 @@ class Fitter:
     def _run_epoch(self, epoch: int, bar: tqdm[Any]) -> None:
         started, sums = time.monotonic(), np.zeros(3)
         for batch in ahead(self.batches.epoch(epoch)):
+            self.before_step()
             values = self._step(Batch(*map(self._share, batch)))
             sums += [float(v) for v in values.values()]
             bar.update()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def train(
     if start:
         load_trained(start)  # says what is wrong with it before minutes of looking for boxes
     sets = [
-        (_in_memory(data.load_one(data_dir / folder, schema)), times) for folder, times in recipe.data.train.items()
+        (data.load_one(data_dir / folder, schema).in_memory(), times) for folder, times in recipe.data.train.items()
     ]
     validation = [data.load_one(data_dir / folder, schema) for folder in recipe.data.val]
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
@@ -98,11 +98,6 @@ def _build(recipe: Recipe, schema: Schema, start: Path | None) -> keras.Model:
     if start and (left := carry_weights(start, model, schema)):
         log.warning("%s has no weights for %s: these start at random", start, ", ".join(left))
     return model
-
-
-def _in_memory(faces: FaceSet) -> FaceSet:
-    """The same faces with their pictures read: training reads each hundreds of times."""
-    return replace(faces, images=list(faces.images))
 
 
 def _prepare_folder(out: Path, recipe: Recipe) -> None:

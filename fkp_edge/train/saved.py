@@ -66,6 +66,7 @@ def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
         raise InputError(f"{path} takes {model.input_shape}, expected (None, {CROP_SIZE}, {CROP_SIZE}, 1)")
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
+    described["recipe"].setdefault("kind", "keypointnet")  # as recipes that name none are read
     return model, described | {"has_score": "score" in model.output}
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow", reason="converting needs fkp-edge[convert]")
+pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
 from fkp_edge.convert.quantize import without_dense
 from fkp_edge.train.backend import keras

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
-from fkp_edge.errors import InputError
+from fkp_edge.errors import FkpEdgeError
 from fkp_edge.keypoints import Schema
 from fkp_edge.stream.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_c
@@ -167,7 +167,7 @@ class LivePage:
                 coded = await request.read()  # bounded by the server
             loop = asyncio.get_running_loop()
             faces = await loop.run_in_executor(self._finder, find_faces, coded, self._parts.find)
-        except InputError as error:
+        except FkpEdgeError as error:
             return web.Response(status=415, text=f"{error}\n")
         except TimeoutError:
             return web.Response(status=408, text=f"the photograph did not come within {UPLOAD_S:g} s\n")

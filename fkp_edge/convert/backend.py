@@ -1,0 +1,20 @@
+"""What converting needs beyond training: h5py, tensorflow-model-optimization, and TensorFlow's own freezing."""
+
+from __future__ import annotations
+
+from fkp_edge.errors import MissingPartError
+from fkp_edge.train.backend import keras as _keras  # noqa: F401 - first: it chooses Keras 2, which tfmot wants
+
+try:
+    import h5py
+    import tensorflow_model_optimization as tfmot
+except ImportError as error:
+    raise MissingPartError(
+        f"converting needs more than training ({error}); pip install 'fkp-edge[convert]', "
+        "or in a clone: pip install -e '.[convert]'"
+    ) from error
+
+# not in TensorFlow's public names, but what its own converter and its documentation of frozen graphs use
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as freeze
+
+__all__ = ["freeze", "h5py", "tfmot"]

@@ -1,0 +1,218 @@
+"""The float network that a conversion starts from: trained here, or somebody's own tf-keras model or SavedModel."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.convert.backend import h5py
+from fkp_edge.convert.recipe import Foreign
+from fkp_edge.errors import InputError
+from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.keypoints import SCHEMAS, Schema, schema_named
+from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.saved import load_trained
+
+__all__ = ["Network", "load_network"]
+
+layers = keras.layers
+PIXELS = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (1 / 127.5, -1.0)}
+"""Foreign.pixels -> scale and shift of raw grey levels."""
+UNITS = {"units": (1.0, 0.0), "pixels": (1 / CROP_SIZE, 0.5 / CROP_SIZE), "centred": (0.5, 48.5 / CROP_SIZE)}
+"""Foreign.points -> scale and shift that make crop units of them."""
+MAX_CONFIG_BYTES = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A float network: raw grey pixels (N, 96, 96, 1) in, `keypoints` (N, 2K) and maybe `score` (N, 1) out."""
+
+    path: Path
+    described: dict[str, Any]
+    """As model.json: schema, mean_shape that the keypoints are offsets from, recipe, parameters, has_score."""
+    model: keras.Model | None
+    """None for a SavedModel."""
+    saved: Any = None
+    """A tf.Module whose method `serve` takes (1, 96, 96, 1) and gives the outputs by name, for a SavedModel."""
+
+    @property
+    def schema(self) -> Schema:
+        """Which points it gives."""
+        return schema_named(self.described["schema"])
+
+    def with_model(self, model: keras.Model) -> Network:
+        """The same network after its layers changed."""
+        return replace(self, model=model, described=self.described | {"parameters": int(model.count_params())})
+
+
+def load_network(path: Path, foreign: Foreign) -> Network:
+    """The network at `path`: model.keras of a training run, any tf-keras .keras or .h5, or a SavedModel's folder.
+
+    Args:
+        path: the file or folder.
+        foreign: what a network that was not trained here takes and gives.
+
+    Raises:
+        InputError: it is missing, damaged, carries code, has layers that tf-keras does not know, weights that are not
+            finite, or other inputs and outputs than 96x96 grey pictures and the coordinates of a known schema.
+    """
+    if path.is_dir():
+        return _load_saved_model(path, foreign)
+    if path.suffix not in {".keras", ".h5"}:
+        raise InputError(f"{path}: expected a .keras or .h5 file of tf-keras, or the folder of a SavedModel")
+    if path.suffix == ".keras" and path.with_suffix(".json").exists():
+        model, described = load_trained(path)
+        return Network(path, described, model)
+    return _adapted(path, _read_foreign(path), foreign)
+
+
+def _read_foreign(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a .keras or .h5 file, or the folder of a SavedModel")
+    for config in _configs(path):
+        if config.get("class_name") == "Lambda":
+            raise InputError(f"{path} has a Lambda layer, which carries code; replace it by layers of tf-keras")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, TypeError, KeyError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(
+            f"{path} cannot be loaded as a tf-keras model: {reason}; expected its own layers only"
+        ) from error
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    if shapes != [(CROP_SIZE, CROP_SIZE, 1)]:
+        raise InputError(f"{path} takes {shapes}, expected one input ({CROP_SIZE}, {CROP_SIZE}, 1)")
+    if any(not np.isfinite(weight).all() for weight in model.get_weights()):
+        raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
+    return model
+
+
+def _configs(path: Path) -> Iterator[dict[str, Any]]:
+    """Every layer's configuration in the file, read without building anything: old .h5 files run code when loaded."""
+    try:
+        if path.suffix == ".h5":
+            with h5py.File(path) as file:
+                text = file.attrs["model_config"]
+        else:
+            with zipfile.ZipFile(path) as archive:
+                if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
+                    raise InputError(f"{path}: its config.json unpacks to over {MAX_CONFIG_BYTES} bytes")
+                text = archive.read("config.json")
+                version = json.loads(archive.read("metadata.json")).get("keras_version", "")
+            if str(version).startswith("3"):
+                raise InputError(
+                    f"{path} is of Keras {version}, expected tf-keras; export() it and convert that folder"
+                )
+        parsed = json.loads(text)
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} cannot be read as a tf-keras model ({error}); expected .keras or .h5") from error
+    waiting = [parsed]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+        if isinstance(part, dict | list):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
+
+
+def _adapted(path: Path, model: keras.Model, foreign: Foreign) -> Network:
+    """`model` with raw pixels in and named outputs in crop units; its layers stay layers of one network."""
+    pixels = layers.Input((CROP_SIZE, CROP_SIZE, 1), name="fkp_edge_pixels")
+    scale, shift = PIXELS[foreign.pixels]
+    x = pixels if foreign.pixels == "0..255" else layers.Rescaling(scale, shift, name="fkp_edge_scale")(pixels)
+    # `call`, not `model(x)`: the layers then stand side by side with the new ones instead of in a network of their own
+    outputs = tf.nest.flatten(model.call(x))
+    found = _sort_outputs(path, {i: int(np.prod(t.shape[1:])) for i, t in enumerate(outputs)})
+    points, score = outputs[found["keypoints"]], outputs[found["score"]] if "score" in found else None
+    schema = schema_of_size(int(np.prod(points.shape[1:])))
+    to_units = UNITS.get(foreign.points)
+    mean = schema.mean_shape
+    if to_units:
+        points = layers.Rescaling(to_units[0], name="fkp_edge_units")(points)
+        mean = np.full_like(mean, to_units[1])
+    named = {"keypoints": layers.Reshape((2 * schema.size,), name="fkp_edge_keypoints")(points)}
+    if score is not None:
+        named["score"] = layers.Reshape((1,), name="fkp_edge_score")(score)
+    joined = keras.Model(pixels, named, name=model.name)
+    clean = keras.models.clone_model(joined)  # the layers still belong to `model` too
+    clean.set_weights(joined.get_weights())
+    described = _described(path, schema, mean, int(clean.count_params()), "score" in named, foreign)
+    return Network(path, described, clean)
+
+
+def schema_of_size(coordinates: int) -> Schema:
+    """The schema with so many coordinates."""
+    return next(schema for schema in SCHEMAS.values() if 2 * schema.size == coordinates)
+
+
+def _sort_outputs(path: Path, sizes: dict[Any, int]) -> dict[str, Any]:
+    """`keypoints` and `score` -> key of the output that is it, by size."""
+    known = [2 * schema.size for schema in SCHEMAS.values()]
+    points = [key for key, size in sizes.items() if size in known]
+    scores = [key for key, size in sizes.items() if size == 1]
+    if len(points) != 1 or len(scores) > 1 or len(points) + len(scores) != len(sizes):
+        wanted = " or ".join(map(str, known))
+        raise InputError(
+            f"{path} gives outputs of {sorted(sizes.values())} values, expected {wanted} coordinates, at most one score"
+        )
+    return {"keypoints": points[0]} | ({"score": scores[0]} if scores else {})
+
+
+def _described(
+    path: Path, schema: Schema, mean: NDArray[np.floating], parameters: int, has_score: bool, foreign: Foreign
+) -> dict[str, Any]:
+    recipe = {"kind": "foreign", "name": path.stem, "data": {"note": foreign.licence}}
+    return {
+        "recipe": recipe,
+        "schema": schema.name,
+        "mean_shape": mean.tolist(),
+        "parameters": parameters,
+        "has_score": has_score,
+    }
+
+
+def _load_saved_model(path: Path, foreign: Foreign) -> Network:
+    if not (path / "saved_model.pb").is_file():
+        raise InputError(f"{path} has no saved_model.pb; expected a SavedModel's folder, or a .keras or .h5 file")
+    try:
+        loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures["serving_default"]
+    except (OSError, KeyError, ValueError, TypeError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"{path} cannot be loaded as a SavedModel: {reason}; export the model again") from error
+    inputs = signature.structured_input_signature[1]
+    shapes = [tuple(spec.shape[1:]) for spec in inputs.values()]
+    if shapes != [(CROP_SIZE, CROP_SIZE, 1)]:
+        raise InputError(f"{path} takes {shapes}, expected one input ({CROP_SIZE}, {CROP_SIZE}, 1)")
+    sizes = {name: int(np.prod(spec.shape[1:])) for name, spec in signature.structured_outputs.items()}
+    found = _sort_outputs(path, sizes)
+    schema = schema_of_size(sizes[found["keypoints"]])
+    scale, shift = PIXELS[foreign.pixels]
+    to_units = UNITS.get(foreign.points, (1.0, 0.0))
+    mean = np.full_like(schema.mean_shape, to_units[1]) if foreign.points in UNITS else schema.mean_shape
+    (name,) = inputs
+
+    class Served(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, CROP_SIZE, CROP_SIZE, 1), tf.float32, name="pixels")])  # type: ignore[untyped-decorator]
+        def serve(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            out = self.signature(**{name: pixels * scale + shift})
+            points = tf.reshape(out[found["keypoints"]] * to_units[0], (1, 2 * schema.size))
+            named = {"keypoints": points}
+            return named | ({"score": tf.reshape(out[found["score"]], (1, 1))} if "score" in found else {})
+
+    module = Served()
+    module.loaded, module.signature = loaded, signature
+    variables = {id(v): v for v in getattr(loaded, "variables", [])} | {id(v): v for v in signature.variables}
+    if any(not np.isfinite(v.numpy()).all() for v in variables.values() if v.dtype.is_floating):
+        raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
+    parameters = sum(int(np.prod(v.shape)) for v in variables.values())
+    return Network(path, _described(path, schema, mean, parameters, "score" in found, foreign), None, module)

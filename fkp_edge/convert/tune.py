@@ -1,0 +1,174 @@
+"""Fine-tuning: a pruned or quantised network learns from the labels and from the network that it came from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from fkp_edge import data
+from fkp_edge.convert.faces import Faces
+from fkp_edge.convert.recipe import Tune
+from fkp_edge.data import FaceSet
+from fkp_edge.evaluate import Propose
+from fkp_edge.keypoints import schema_named
+from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.batches import Batch, BatchMaker, TrainingSet
+from fkp_edge.train.fit import Fitter
+from fkp_edge.train.losses import keypoint_loss, score_loss
+from fkp_edge.train.negatives import Negatives, mine_negatives
+from fkp_edge.train.proposals import face_boxes
+from fkp_edge.train.recipe import Augment, Data, Fit, Loss, Recipe
+
+__all__ = ["Task", "Tuner", "prepare_task", "tune"]
+
+log = logging.getLogger(__name__)
+
+GENTLE = Augment(
+    haar_share=0,
+    track_share=0,
+    wide_share=0,
+    half_share=0,
+    roll_deg=3,
+    contrast=0.1,
+    brightness=5,
+    gamma=0.1,
+    blur_share=0,
+    small_share=0,
+    erase_share=0,
+    noise_share=0,
+    jpeg_share=0,
+    cut_share=0,
+)
+"""For networks that saw ready 96x96 pictures only: crops framed as these are."""
+
+
+class Task(NamedTuple):
+    """What to learn from, for every fine-tuning of one conversion."""
+
+    recipe: Recipe
+    """Schedule, augmentation and loss, in the training code's terms."""
+    sets: list[TrainingSet]
+    negatives: Negatives
+    val: list[FaceSet]
+
+    @property
+    def steps(self) -> int:
+        """Of one whole fine-tuning."""
+        return self.recipe.fit.epochs * BatchMaker(self.sets, self.negatives, self.recipe).steps
+
+
+def prepare_task(
+    config: Tune, described: dict[str, Any], faces: Faces, *, data_dir: Path, propose: Propose, work: Path
+) -> Task:
+    """The network's own augmentation, loss and negatives where it was trained here on whole pictures; `GENTLE` else.
+
+    Args:
+        config: the schedule.
+        described: the network's model.json.
+        faces: to learn from.
+        data_dir: folder that the network's scenes lie in.
+        propose: a face detector, whose right boxes frame crops and whose wrong ones become negatives.
+        work: folder that keeps these boxes.
+    """
+    trained = described["recipe"]
+    own = msgspec.convert(trained, Recipe) if trained.get("kind") == "keypointnet" else None
+    fit = Fit(
+        epochs=config.epochs,
+        batch=config.batch,
+        negatives=config.negatives if described["has_score"] else 0,
+        learning_rate=config.learning_rate,
+        warmup_epochs=config.warmup_epochs,
+        replicas=config.replicas,
+        seed=config.seed,
+    )
+    recipe = Recipe(
+        name="tune",
+        data=Data(train={}, val=()),
+        fit=fit,
+        schema=described["schema"],
+        augment=own.augment if own else GENTLE,
+        loss=own.loss if own else Loss(eye_weight=False),
+    )
+    work.mkdir(parents=True, exist_ok=True)
+    scenes = data.read_scenes(data_dir / own.data.scenes) if own and own.data.scenes else []
+    negatives = mine_negatives(scenes, propose, work / "false_boxes.json")
+    boxes = face_boxes(faces.train, propose, work / "face_boxes.json")
+    sets = [
+        TrainingSet(one.in_memory(), times, framing)
+        for one, times, framing in zip(faces.train, faces.times, boxes, strict=True)
+    ]
+    return Task(recipe, sets, negatives, faces.val)
+
+
+@dataclass(eq=False)
+class Tuner(Fitter):
+    """A training run whose targets are half the labels, half what `teacher` says of the same crop."""
+
+    teacher: keras.Model | None = None
+    hook: Callable[[keras.Model, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert self.teacher is not None
+        with self.strategy.scope():  # a copy on each device
+            copy = keras.models.clone_model(self.teacher)
+            copy.set_weights(self.teacher.get_weights())
+        self.teacher = copy
+
+    def losses(self, out: dict[str, tf.Tensor], batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of the keypoints, from both; of the score, from the teacher alone, whose temperature is fitted already."""
+        assert self.teacher is not None
+        taught = self.teacher(batch.pixels, training=False)
+        faces = tf.ones_like(batch.mask) * batch.score  # all points: the teacher knows those that nobody labelled
+        from_labels = keypoint_loss(out["keypoints"], batch.offsets, batch.mask, batch.weight, self.recipe.loss)
+        from_teacher = keypoint_loss(out["keypoints"], taught["keypoints"], faces, batch.weight, self.recipe.loss)
+        return (from_labels + from_teacher) / 2, score_loss(
+            out["score"], taught["score"]
+        ) if "score" in out else tf.zeros(())
+
+    def before_step(self) -> None:
+        """Lets the pruning schedule, where there is one, do its part."""
+        if self.hook:
+            self.hook(self.model, int(self.optimizer.iterations))
+
+
+def tune(
+    build: Callable[[], keras.Model],
+    teacher: keras.Model,
+    task: Task,
+    out: Path,
+    *,
+    before_step: Callable[[keras.Model, int], None] | None = None,
+) -> tuple[keras.Model, keras.Model]:
+    """Trains what `build` gives; goes on where a killed run of the same work in `out` stopped.
+
+    Args:
+        build: makes the network to train, with its weights.
+        teacher: the float network.
+        task: faces and schedule.
+        out: folder for checkpoints and history.jsonl.
+        before_step: called with the network that learns and the number of the step.
+
+    Returns:
+        The averaged network and the one that learnt.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    fitter = Tuner(
+        recipe=task.recipe,
+        schema=schema_named(task.recipe.schema),
+        build=build,
+        batches=BatchMaker(task.sets, task.negatives, task.recipe),
+        validation=task.val,
+        out=out,
+        teacher=teacher,
+        hook=before_step,
+    )
+    done = fitter.resume()
+    if done:
+        log.info("%s: going on after epoch %d", out, done)
+    return fitter.run(), fitter.model
