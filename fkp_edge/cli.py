@@ -12,7 +12,7 @@ from fkp_edge import __version__
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.models import find_model
 
-__all__ = ["build_parser", "main"]
+__all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
 MOST_THREADS = 64
 DEFAULT_STREAM = "tcp://127.0.0.1:8765"
@@ -53,10 +53,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="auto, picamera, v4l2:N, demo, a video file or a folder of pictures; auto takes the Pi camera, else a "
         "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
-    run.add_argument(
-        "--stream", default=DEFAULT_STREAM, metavar="URL", help=f"where to listen (default: {DEFAULT_STREAM})"
-    )
-    run.add_argument("--insecure", action="store_true", help="allow a --stream address that others can reach")
+    _add_streams(run)
+    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
+    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
+    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
+    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
@@ -69,7 +70,21 @@ def build_parser() -> argparse.ArgumentParser:
     watch.add_argument(
         "--wait", type=_seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
     )
+    _add_token(watch)
     watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
+
+    watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+
+    replay = commands.add_parser("replay", help="stream a recording")
+    replay.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
+    _add_streams(replay)
+    replay.add_argument(
+        "--fast", action="store_true", help="as fast as clients read, from the first client on, not at its own pace"
+    )
+
+    export = commands.add_parser("export", help="recording -> CSV")
+    export.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="one row a face")
 
     predict = commands.add_parser("predict", help="faces and keypoints in pictures")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
@@ -102,6 +117,30 @@ def build_parser() -> argparse.ArgumentParser:
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser
+
+
+def _add_streams(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stream",
+        action="append",
+        metavar="URL",
+        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://, osc:// or "
+        "opentrack://HOST:PORT, mqtt://[USER@]HOST:PORT[/PREFIX]; may be given several times "
+        f"(default: {DEFAULT_STREAM})",
+    )
+    _add_token(parser)
+    parser.add_argument("--insecure", action="store_true", help="let whoever can reach an address read without a token")
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE.pem", help="certificate for wss:// and a page over https"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE.pem", help="its key")
+    parser.add_argument(
+        "--mqtt-password-file", type=Path, metavar="FILE", help="file with the password of mqtt://USER@"
+    )
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token that clients must show")
 
 
 def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

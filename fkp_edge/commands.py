@@ -1,6 +1,6 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py` and `cli.py` may import several stages; each handler imports what it needs.
+Only this module, `live.py`, `publishing.py` and `cli.py` may import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from fkp_edge.interpreter import KeypointModel
     from fkp_edge.verify import Verification
 
-__all__ = ["convert", "data", "eval", "predict", "print_error", "run", "train", "verify", "watch"]
+__all__ = [
+    "convert",
+    "data",
+    "eval",
+    "export",
+    "predict",
+    "print_error",
+    "replay",
+    "run",
+    "train",
+    "verify",
+    "watch",
+]
 
 
 def print_error(error: Exception) -> None:
@@ -39,11 +51,45 @@ def run(args: Namespace) -> int:
 
 def watch(args: Namespace) -> int:
     """Shows a stream."""
+    from fkp_edge.stream.recording import Recorder
+    from fkp_edge.stream.trust import read_token
     from fkp_edge.stream.watch import watch as show
 
-    # Ctrl-C is how a person ends it
-    with contextlib.suppress(KeyboardInterrupt):
-        show(args.url, as_json=args.json, out=sys.stdout, count=args.count, wait_s=args.wait)
+    token = read_token(args.token_file) if args.token_file else None
+    recording = Recorder(args.record) if args.record else contextlib.nullcontext()
+    with recording as recorder, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+        show(
+            args.url,
+            as_json=args.json,
+            out=sys.stdout,
+            token=token,
+            count=args.count,
+            wait_s=args.wait,
+            recorder=recorder,
+        )
+    return 0
+
+
+def replay(args: Namespace) -> int:
+    """Streams a recording."""
+    from fkp_edge.cli import DEFAULT_STREAM
+    from fkp_edge.stream.options import read_stream_options
+    from fkp_edge.stream.replay import Replay
+
+    addresses, access = read_stream_options(args, DEFAULT_STREAM)
+    playing = Replay(args.recording, addresses, access)
+    for address in playing.outputs.addresses:
+        print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+        print(f"{playing.run(fast=args.fast)} observations", file=sys.stderr)
+    return 0
+
+
+def export(args: Namespace) -> int:
+    """Recording -> CSV."""
+    from fkp_edge.stream.spreadsheet import export_csv
+
+    print(f"{args.out}: {export_csv(args.recording, args.out)} rows")
     return 0
 
 

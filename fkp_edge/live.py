@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +21,7 @@ from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame, Observation
-from fkp_edge.stream import Hello, LineServer, encode, from_observation, parse_address
+from fkp_edge.publishing import Publisher, read_publish_options
 
 __all__ = ["run_live"]
 
@@ -32,7 +30,7 @@ DEMO_SHEET = Path("fkp-demo.png")
 
 def run_live(args: Namespace, model: KeypointModel) -> int:
     """Runs until the source ends or a signal comes; the exit code. `args` are those of `fkp-edge run`."""
-    parse_address(args.stream)  # before anything is opened or said
+    options = read_publish_options(args)  # before anything is opened or said
     if args.sheet:
         _check_sheet(args.sheet)
     name = args.source
@@ -42,7 +40,7 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
         print(why, file=sys.stderr, flush=True)
     times = StageTimes()
     with ExitStack() as closing:
-        publisher = closing.enter_context(_Publisher(args.stream, model, name, insecure=args.insecure))
+        publisher = closing.enter_context(Publisher(options, model, name, times))
         detector = HaarDetector()
         source = open_source(name, pace=not args.fast)
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
@@ -56,7 +54,8 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
             sinks.append(sheet)
         runtime = Runtime(source, Engine(model, search, times=times), sinks)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
-        print(f"streaming on {publisher.url}; watch it: {command} watch {publisher.url}", file=sys.stderr, flush=True)
+        for line in publisher.introduction(command):
+            print(line, file=sys.stderr, flush=True)
         try:
             with _stopping_on_signals(runtime):
                 runtime.run()
@@ -74,37 +73,6 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
 def _check_sheet(path: Path) -> None:
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
         raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
-
-
-class _Publisher:
-    """A sink that sends observations to the clients of a stream."""
-
-    def __init__(self, url: str, model: KeypointModel, source: str, *, insecure: bool) -> None:
-        self._frame_size: tuple[int, int] | None = None
-
-        def hello() -> Hello:
-            return Hello(
-                model=model.file.card.name if model.file.card else model.file.path.name,
-                model_sha256=model.file.sha256,
-                points=model.schema.names,
-                frame_size=self._frame_size,
-                source=source,
-                server_ns=time.monotonic_ns(),
-            )
-
-        self._server = LineServer(parse_address(url), hello, insecure=insecure)
-        self.url = str(self._server.address)
-
-    def __call__(self, frame: Frame | None, observation: Observation) -> None:
-        if frame is not None:
-            self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
-        self._server.publish(encode(from_observation(observation, time.monotonic_ns())))
-
-    def __enter__(self) -> _Publisher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.close()
 
 
 @contextmanager

@@ -53,6 +53,8 @@ class Face:
     """x, y, width, height in frame pixels."""
     points: Points
     """(K, 2), frame pixels, in the order of the model's schema."""
+    pose: tuple[float, float, float] | None = None
+    """Yaw (positive to the subject's left), pitch (up) and roll (towards the subject's left shoulder) in degrees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

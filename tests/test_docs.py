@@ -87,6 +87,35 @@ def test_instructions_come_from_the_results() -> None:
     assert pi5 <= 5
 
 
+def test_figures_of_the_stream_come_from_the_results() -> None:
+    load = results("stream_load")["summary"]
+    late, bare = load["publish_to_receive_p99_ms"], load["bare_publish_to_receive_p99_ms"]
+    *moved, most = (f"{value:.0f}" for value in load["engine_p99_moved_percent"])
+    text = " ".join(README.split())
+    assert f"at least {100 * load['least_share_received']:.2f} % of the observations" in text
+    assert f"receiving {min(late):.1f} to {max(late):.1f} ms" in text
+    assert f"beside it: {min(bare):.1f} to {max(bare):.1f} ms" in text
+    assert f"found {load['stale_bytes_of_the_sleeper'] / 1000:.0f} kB of stale lines" in text
+    assert f"memory grew by {load['resident_mb_grown']} MB" in text
+    assert f"p99 moved by {', '.join(moved)} and {most} %" in text
+    assert max(late) <= 15
+    assert load["least_share_received"] >= 0.99
+    assert load["stale_bytes_of_the_sleeper"] <= 64 * 1024
+
+
+def test_figures_of_hostile_inputs_come_from_the_results() -> None:
+    hostile = results("stream_hostile")
+    before, after = hostile["before"], hostile["after"]
+    missed = max(r["missed"] / (r["read"] + r["missed"]) for r in hostile["readers"].values())
+    text = " ".join(README.split())
+    assert f"{hostile['inputs']:,} hostile inputs" in text
+    assert f"missed at most {100 * missed:.1f} % of the observations" in text
+    grown = after["resident_mb"] - before["resident_mb"]
+    assert f"grew by {grown:.1f} MB over {sum(hostile['sockets'].values()):,} connections" in text
+    assert [after[key] for key in ("descriptors", "threads")] == [before[key] for key in ("descriptors", "threads")]
+    assert hostile["slow"]["ended_by_the_server"] == hostile["slow"]["connections"] == 300
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_results_are_of_the_files_that_ship(name: str) -> None:
     sha = open_model(shipped_model(name)).file.sha256

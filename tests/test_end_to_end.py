@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -92,6 +93,15 @@ def test_several_watchers_see_the_same_stream_while_one_sends_garbage_and_one_ne
         assert sequences == list(range(sequences[0], sequences[0] + 39))
 
 
+def test_datagrams_reach_who_watches(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"udp://127.0.0.1:{free.getsockname()[1]}"
+    with running(tmp_path, "--source", "demo", "--stream", url):
+        lines = fkp("watch", url, "--json", "--count", "5", cwd=tmp_path).stdout.splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["hello", *["observation"] * 5]
+
+
 def test_watch_shows_the_stream_and_says_when_it_ends(tmp_path: Path) -> None:
     with running(tmp_path, "--source", "demo", "--fast") as (process, url):
         watcher = subprocess.Popen([*COMMAND, "watch", url], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
@@ -99,6 +109,20 @@ def test_watch_shows_the_stream_and_says_when_it_ends(tmp_path: Path) -> None:
         process.wait(timeout=30)
     assert "15 points" in out
     assert out.splitlines()[-1] == f"{url} ended"
+
+
+def test_a_recorded_run_is_replayed_byte_for_byte_and_exported(tmp_path: Path) -> None:
+    run = ("run", "--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0", "--record", "a.jsonl.gz")
+    assert fkp(*run, cwd=tmp_path).returncode == 0
+    recorded = gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).decode().splitlines()[1:]
+    assert [json.loads(recorded[i])["type"] for i in (0, 1)] == ["hello", "observation"]
+    command = [*COMMAND, "replay", "a.jsonl.gz", "--fast", "--stream", "unix://s"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        watched = fkp("watch", "unix://s", "--json", "--record", "b.jsonl", cwd=tmp_path)
+        assert process.communicate(timeout=30)[1].splitlines()[-1] == "376 observations"
+    assert watched.stdout.splitlines() == recorded
+    assert (tmp_path / "b.jsonl").read_text().splitlines()[1:] == recorded
+    assert fkp("export", "b.jsonl", "--out", "b.csv", cwd=tmp_path).stdout == "b.csv: 376 rows\n"
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -10,6 +11,13 @@ import fkp_edge
 
 BANNED = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "pandas", "sklearn", "matplotlib")
 DESKTOP = ("fkp_edge.train", "fkp_edge.convert")  # and with it convert_command
+EXTRAS = {
+    "fkp_edge.stream.web": ("aiohttp", "web"),
+    "fkp_edge.stream.ws_client": ("aiohttp", "web"),
+    "fkp_edge.stream.adapters.osc": ("pythonosc", "osc"),
+    "fkp_edge.stream.adapters.mqtt": ("paho", "mqtt"),
+}
+"""Modules that need an extra: its library, and its name."""
 
 IMPORT_ALL = """
 import importlib, sys
@@ -24,7 +32,8 @@ print(len(modules), "imported")
 def device_modules() -> list[str]:
     """Every module that runs on a device; `__main__` runs a command when imported."""
     names = [info.name for info in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.")]
-    return [name for name in names if not name.startswith(DESKTOP) and not name.endswith("__main__")]
+    absent = tuple(name for name, (library, _) in EXTRAS.items() if find_spec(library) is None)
+    return [name for name in names if not name.startswith((*DESKTOP, *absent)) and not name.endswith("__main__")]
 
 
 def import_without(banned: tuple[str, ...], modules: list[str]) -> subprocess.CompletedProcess[str]:
@@ -43,6 +52,15 @@ def test_the_walk_finds_every_part():
     assert {"data", "device", "stream", "models", "geometry", "model_file", "commands", "cli"} <= parts
 
 
+@pytest.mark.parametrize("module", EXTRAS)
+def test_a_module_without_its_extra_says_what_to_install(module: str):
+    library, extra = EXTRAS[module]
+    done = import_without((library,), [module])
+    assert done.returncode == 1
+    assert "MissingPartError: " in done.stderr
+    assert f"pip install 'fkp-edge[{extra}]'" in done.stderr
+
+
 @pytest.mark.parametrize("module", ["fkp_edge.train.networks", "fkp_edge.convert.quantize"])
 def test_a_desktop_stage_without_tensorflow_says_what_to_install(module: str):
     done = import_without(BANNED, [module])
@@ -51,9 +69,12 @@ def test_a_desktop_stage_without_tensorflow_says_what_to_install(module: str):
     assert "pip install 'fkp-edge[train]'" in done.stderr
 
 
-def test_the_stream_part_imports_without_numpy_and_opencv():
+def test_the_stream_part_imports_with_msgspec_alone():
     modules = [name for name in device_modules() if name.startswith("fkp_edge.stream")]
-    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert"), modules)
+    modules = [name for name in modules if not name.startswith(tuple(EXTRAS))]
+    done = import_without(
+        (*BANNED, "numpy", "cv2", "ai_edge_litert", *(library for library, _ in EXTRAS.values())), modules
+    )
     assert done.stdout == f"{len(modules)} imported\n", done.stderr
 
 

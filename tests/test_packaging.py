@@ -35,6 +35,7 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_its_models_and_its_licences(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     wanted = ("models/keypoints-int8.tflite", "models/keypoints-float32.tflite", "data/eileen_collins.jpg")
+    wanted += tuple(f"stream/web/static/page.{ending}" for ending in ("html", "css", "js"))
     assert {f"fkp_edge/{name}" for name in wanted} <= set(names)
     assert {name.rsplit("/", 1)[1] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith(("tests/", "train/", "benchmarks/"))]
@@ -70,3 +71,21 @@ def test_the_bare_install_names_the_extra_that_a_desktop_command_needs(
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "pip install 'fkp-edge[train]'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "extra"),
+    [
+        (["--web", "127.0.0.1:0"], "web"),
+        (["--stream", "ws://127.0.0.1:0"], "web"),
+        (["--stream", "osc://127.0.0.1:9"], "osc"),
+        (["--stream", "mqtt://127.0.0.1:9"], "mqtt"),
+    ],
+)
+def test_the_bare_install_names_the_extra_that_a_stream_needs(
+    bare: Path, tmp_path: Path, options: list[str], extra: str
+) -> None:
+    command = [bare / "fkp-edge", "run", "--source", "demo", "--stream", "tcp://127.0.0.1:0", *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert f"pip install 'fkp-edge[{extra}]'" in result.stderr

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from fkp_edge.stream.address import TcpAddress, parse_address
+from fkp_edge.stream.address import TcpAddress, UdpAddress, UnixAddress, WebAddress, parse_address
 from fkp_edge.stream.client import Connection, connect
 from fkp_edge.stream.messages import (
+    Auth,
     ErrorMessage,
     FaceMessage,
     Hello,
     ObservationMessage,
     Ping,
     Pong,
+    Pose,
     decode_client,
     decode_server,
     encode,
     from_observation,
 )
 from fkp_edge.stream.server import LineServer
+from fkp_edge.stream.udp import UdpSender
 
 __all__ = [
+    "Auth",
     "Connection",
     "ErrorMessage",
     "FaceMessage",
@@ -27,7 +31,12 @@ __all__ = [
     "ObservationMessage",
     "Ping",
     "Pong",
+    "Pose",
     "TcpAddress",
+    "UdpAddress",
+    "UdpSender",
+    "UnixAddress",
+    "WebAddress",
     "connect",
     "decode_client",
     "decode_server",

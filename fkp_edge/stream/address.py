@@ -5,24 +5,47 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fkp_edge.errors import StreamError
 
-__all__ = ["TcpAddress", "parse_address"]
+__all__ = [
+    "Address",
+    "MqttAddress",
+    "OpentrackAddress",
+    "OscAddress",
+    "PageAddress",
+    "TcpAddress",
+    "UdpAddress",
+    "UnixAddress",
+    "WebAddress",
+    "parse_address",
+    "parse_page_address",
+]
 
+KINDS = "tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc:// or opentrack://HOST:PORT, or mqtt://HOST:PORT"
+MAX_PATH_BYTES = 100  # sun_path of Linux ends at 107
 _NAME = r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?"  # getaddrinfo raises UnicodeError for other labels
 _IPV6 = r"[0-9A-Fa-f:.]+(?:%[\w.-]+)?"
-_TCP = re.compile(rf"tcp://(?:\[(?P<v6>{_IPV6})\]|(?P<name>{_NAME})):(?P<port>[0-9]{{1,5}})", re.ASCII)
+_HOST_PORT = rf"(?:\[(?P<v6>{_IPV6})\]|(?P<name>{_NAME})):(?P<port>[0-9]{{1,5}})"
+_SCHEMES = "tcp|udp|osc|opentrack|wss?|mqtts?"
+_USER = r"(?:(?P<user>[\w.-]{1,60})@)?"
+_URL = re.compile(rf"(?P<scheme>{_SCHEMES})://{_USER}{_HOST_PORT}(?P<path>/[\w./-]{{0,200}})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class TcpAddress:
-    """Where a TCP stream listens; `str` gives the URL back."""
-
+class _HostPort:
     host: str
     """Name, IPv4 or IPv6 address, without brackets."""
     port: int
     """0 to 65535; a server that binds 0 gets a free one."""
+
+    scheme: ClassVar[str] = ""
+
+    @property
+    def place(self) -> str:
+        """HOST:PORT, as in a URL."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
@@ -33,26 +56,151 @@ class TcpAddress:
             return self.host.lower() == "localhost"
 
     def __str__(self) -> str:
-        return f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{self.scheme}://{self.place}"
 
 
-def parse_address(url: str) -> TcpAddress:
-    """The address in `url`, such as `tcp://127.0.0.1:8765` or `tcp://[::1]:8765`.
+@dataclass(frozen=True, slots=True)
+class TcpAddress(_HostPort):
+    """Where a TCP stream listens; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class UdpAddress(_HostPort):
+    """Where datagrams are sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class OscAddress(UdpAddress):
+    """Where Open Sound Control is sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "osc"
+
+
+@dataclass(frozen=True, slots=True)
+class OpentrackAddress(UdpAddress):
+    """Where opentrack's doubles are sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "opentrack"
+
+
+@dataclass(frozen=True, slots=True)
+class MqttAddress(_HostPort):
+    """A broker; `str` gives the URL back."""
+
+    prefix: str = "fkp-edge"
+    """Of all topics."""
+    user: str = ""
+    secure: bool = False
+    """With TLS."""
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        return f"{'mqtts' if self.secure else 'mqtt'}://{user}{self.place}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress(_HostPort):
+    """Where a WebSocket listens; `str` gives the URL back."""
+
+    path: str = "/"
+    secure: bool = False
+    """With TLS."""
+
+    def __str__(self) -> str:
+        return f"{'wss' if self.secure else 'ws'}://{self.place}{'' if self.path == '/' else self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PageAddress(WebAddress):
+    """Where the live page is served; `str` gives what a browser opens."""
+
+    def __str__(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.place}/"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix socket; `str` gives the URL back."""
+
+    path: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """Always: other machines do not see it."""
+        return True
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}"
+
+
+Address = TcpAddress | UdpAddress | WebAddress | UnixAddress | MqttAddress
+
+
+def parse_address(url: str) -> Address:
+    """The address in `url`, such as `tcp://127.0.0.1:8765`, `ws://[::1]:8766` or `unix:///run/fkp-edge.sock`.
 
     Raises:
-        StreamError: another kind of address, or a host or port that cannot be.
+        StreamError: another kind of address, or a host, port or path that cannot be.
     """
-    if url.startswith(("unix://", "ws://", "udp://")):
-        raise StreamError(f"stream address {url!r} is not supported by this version; expected tcp://HOST:PORT")
-    match = _TCP.fullmatch(url)
-    if match is None:
-        raise StreamError(f"stream address {url!r} is not understood; expected tcp://HOST:PORT")
+    if url.startswith("unix://"):
+        return _unix(url)
+    match = _URL.fullmatch(url)
+    if match is None or not _fits(match):
+        raise StreamError(f"stream address {url!r} is not understood; expected {KINDS}")
     port = int(match["port"])
     if port > 65535:
         raise StreamError(f"stream address {url!r} has port {port}; expected 0 to 65535")
     if match["v6"] is not None and not _is_ipv6(match["v6"]):
         raise StreamError(f"stream address {url!r} has no IPv6 address between its brackets; expected tcp://[::1]:PORT")
-    return TcpAddress(match["v6"] or match["name"], port)
+    host = match["v6"] or match["name"]
+    match match["scheme"]:
+        case "tcp":
+            return TcpAddress(host, port)
+        case "udp":
+            return UdpAddress(host, port)
+        case "osc":
+            return OscAddress(host, port)
+        case "opentrack":
+            return OpentrackAddress(host, port)
+        case "mqtt" | "mqtts" as scheme:
+            prefix = (match["path"] or "").strip("/") or "fkp-edge"
+            return MqttAddress(host, port, prefix, match["user"] or "", secure=scheme == "mqtts")
+        case scheme:
+            return WebAddress(host, port, match["path"] or "/", secure=scheme == "wss")
+
+
+def _fits(match: re.Match[str]) -> bool:
+    """Whether the scheme has what follows its host: paths and users are not for all."""
+    is_mqtt = match["scheme"].startswith("mqtt")
+    return (is_mqtt or not match["user"]) and (is_mqtt or match["scheme"].startswith("ws") or not match["path"])
+
+
+def parse_page_address(text: str) -> PageAddress:
+    """The address in `text`, such as `127.0.0.1:8080` or `[::1]:8080`.
+
+    Raises:
+        StreamError: it is none.
+    """
+    try:
+        address = parse_address(f"ws://{text}")
+    except StreamError:
+        address = None
+    if not isinstance(address, WebAddress) or address.path != "/":
+        raise StreamError(f"page address {text!r} is not understood; expected HOST:PORT, such as 127.0.0.1:8080")
+    return PageAddress(address.host, address.port)
+
+
+def _unix(url: str) -> UnixAddress:
+    path = url.removeprefix("unix://")
+    if not path or not path.isprintable() or len(path.encode()) > MAX_PATH_BYTES:
+        raise StreamError(
+            f"stream address {url!r} has no usable path; expected unix:///PATH of at most {MAX_PATH_BYTES} bytes"
+        )
+    return UnixAddress(path)
 
 
 def _is_ipv6(text: str) -> bool:

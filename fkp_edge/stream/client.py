@@ -2,68 +2,64 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import logging
+import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.address import TcpAddress, parse_address
-from fkp_edge.stream.lines import LineBuffer
-from fkp_edge.stream.messages import (
-    MAX_SERVER_LINE_BYTES,
-    ErrorMessage,
-    Hello,
-    Ping,
-    ServerMessage,
-    decode_server,
-    encode,
-    printable,
-)
+from fkp_edge.stream.address import Address, parse_address
+from fkp_edge.stream.dialing import LostError, Transport, dial
+from fkp_edge.stream.messages import ErrorMessage, Hello, Ping, ServerMessage, decode_server, encode, printable
 
 __all__ = ["Connection", "connect"]
 
-# What the kernel holds while the program sleeps is stale when it wakes up. Measured on Linux, lines of 0.7 to 12 kB: 30
-# to 49 kB await a client that slept; with 32 kB here, up to 109.
-RECEIVE_BUFFER_BYTES = 16 * 1024
-CHUNK_BYTES = 4 * 1024
+FIRST_PAUSE_S = 0.1
+LAST_PAUSE_S = 2.0
+
+_log = logging.getLogger(__name__)
 
 
-def connect(url: str, *, timeout_s: float = 5.0) -> Connection:
+def connect(url: str, *, token: str | None = None, timeout_s: float = 5.0, reconnect: bool = True) -> Connection:
     """A connection to the stream at `url`, such as `tcp://127.0.0.1:8765`: iterate over it, close it.
 
     Args:
-        url: what `fkp-edge run --stream` was given.
+        url: what `fkp-edge run --stream` was given; `udp://` is the address of this machine that it sends to.
+        token: what the device's `--token-file` holds, where it has one.
         timeout_s: how long to wait for the connection, and then for each next line.
+        reconnect: connects again, for as long as it takes, where the stream ends or is lost; each connection begins
+            with a `Hello` of its own. Otherwise the iteration ends with the stream.
 
     Raises:
         StreamError: nothing listens there.
     """
     address = parse_address(url)
-    return Connection(_dial(address, timeout_s), address, timeout_s=timeout_s)
+    return Connection(address, token=token, timeout_s=timeout_s, reconnect=reconnect)
 
 
 class Connection:
     """An iterator over the messages of a server: a `Hello`, then `ObservationMessage`s, and a `Pong` for each `ping`.
 
-    It ends when the server closes, and raises `StreamError` when the server falls silent, breaks the protocol or
-    refuses this client. Closed at the end of iteration, or by `close` or `with`.
+    It raises `StreamError` when the server breaks the protocol or refuses this client; a lost connection is made anew.
+    Without `reconnect` a server that falls silent is an error too, and the iteration ends when the server closes.
+    Closed at the end of iteration, or by `close` or `with`.
     """
 
-    def __init__(self, sock: socket.socket, address: TcpAddress, *, timeout_s: float) -> None:
-        """Takes over `sock`, which is connected."""
-        self._sock = sock
-        self._sock.settimeout(timeout_s)
+    def __init__(self, address: Address, *, token: str | None, timeout_s: float, reconnect: bool) -> None:
+        """Connects."""
         self._address = address
+        self._token = token
         self._timeout_s = timeout_s
-        self._received = LineBuffer(MAX_SERVER_LINE_BYTES)
+        self._reconnect = reconnect
         self._greeted = False
-        self._closed = False
+        self._met = False  # whether this was a stream once: what never was is not waited for
+        self._closing = threading.Event()
+        self._transport: Transport = dial(address, token=token, timeout_s=timeout_s)
 
     @property
-    def address(self) -> TcpAddress:
+    def address(self) -> Address:
         """Of the server."""
         return self._address
 
@@ -78,26 +74,25 @@ class Connection:
 
     def lines(self) -> Iterator[bytes]:
         """The lines as they came, each with its newline; checked as the messages are."""
+        return (line for line, _ in self.pairs())
+
+    def pairs(self) -> Iterator[tuple[bytes, ServerMessage]]:
+        """Each line as it came, and what it says."""
         while received := self._receive():
-            yield received[0]
+            yield received
 
     def ping(self) -> None:
         """Asks for a `Pong`, which comes among the messages and carries this machine's monotonic clock back.
 
         Raises:
-            StreamError: the connection is lost or closed.
+            StreamError: the connection is lost or closed, or is one of datagrams.
         """
-        try:
-            self._sock.sendall(encode(Ping(client_ns=time.monotonic_ns())))
-        except OSError as error:
-            raise StreamError(f"cannot ping {self._address}: {error.strerror or error}; connect again") from error
+        self._transport.send(encode(Ping(client_ns=time.monotonic_ns())))
 
     def close(self) -> None:
         """Disconnects; ends an iteration in another thread. Twice is fine."""
-        self._closed = True
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
+        self._closing.set()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -108,52 +103,46 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Connection {self._address} {'closed' if self._closed else 'open'}>"
+        return f"<Connection {self._address} {'closed' if self._closing.is_set() else 'open'}>"
 
     def _receive(self) -> tuple[bytes, ServerMessage] | None:
         """The next line and what it says, or `None` at the end."""
-        try:
-            line = self._next_line()
-            if line is None:
-                self.close()
-                return None
-            return line, self._checked(line)
-        except StreamError:
-            self.close()
-            raise
-
-    def _next_line(self) -> bytes | None:
-        while not self._closed:
-            line = self._received.next_line()
-            if line is not None:
-                return line
-            chunk = self._chunk()
-            if not chunk:
+        while not self._closing.is_set():
+            try:
+                line = self._transport.next_line()
+                if line is not None:
+                    return line, self._checked(line)
                 self._check_end()
-                return None
-            self._received.feed(chunk)
+            except LostError as error:
+                if not (self._reconnect and self._met):
+                    self.close()
+                    raise
+                _log.info("%s", error)
+            except StreamError:
+                self.close()
+                raise
+            if not self._reconnect:
+                self.close()
+            self._connect_again()
         return None
 
-    def _chunk(self) -> bytes:
-        try:
-            return self._sock.recv(CHUNK_BYTES)
-        except TimeoutError:
-            raise StreamError(
-                f"nothing came from {self._address} for {self._timeout_s:g} s; expected a line at least once a second: "
-                "the device is gone or hangs, or something other than fkp-edge listens there"
-            ) from None
-        except OSError as error:
-            if self._closed:  # by another thread
-                return b""
-            raise StreamError(f"lost the connection to {self._address}: {error.strerror}; connect again") from error
+    def _connect_again(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        self._transport.close()
+        while not self._closing.wait(pause_s):
+            try:
+                self._transport = dial(self._address, token=self._token, timeout_s=self._timeout_s)
+            except LostError:
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
+                continue
+            self._greeted = False
+            if self._closing.is_set():  # while it was dialled
+                self._transport.close()
+            return
 
     def _check_end(self) -> None:
-        if self._closed:
-            return
-        if len(self._received):
-            raise StreamError(f"{self._address} closed the connection in the middle of a line; connect again")
-        if not self._greeted:
-            raise StreamError(f"{self._address} closed the connection before its hello; is it a stream of fkp-edge?")
+        if not (self._greeted or self._closing.is_set()):
+            raise LostError(f"{self._address} closed the connection before its hello; is it a stream of fkp-edge?")
 
     def _checked(self, line: bytes) -> ServerMessage:
         message = decode_server(line)
@@ -161,37 +150,5 @@ class Connection:
             raise StreamError(f"{self._address} refused this client: {printable(message.text)}")
         if not self._greeted and not isinstance(message, Hello):
             raise StreamError(f"{self._address} began with {type(message).__struct_config__.tag}; expected hello")
-        self._greeted = True
+        self._greeted = self._met = True
         return message
-
-
-def _dial(address: TcpAddress, timeout_s: float) -> socket.socket:
-    """A connected socket; every address of the host is tried in turn."""
-    try:
-        places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise StreamError(f"cannot find the host of {address}: {error.strerror}; expected a name or address") from error
-    failure = OSError("no address")
-    for family, kind, protocol, _, place in places:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            # Before connecting: later it would not bound the window that the server is told.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            sock.settimeout(timeout_s)
-            sock.connect(place)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise _dial_error(address, failure, timeout_s) from failure
-
-
-def _dial_error(address: TcpAddress, error: OSError, timeout_s: float) -> StreamError:
-    if isinstance(error, ConnectionRefusedError):
-        return StreamError(
-            f"nothing listens on {address} (connection refused); start fkp-edge run, or name its --stream address"
-        )
-    if isinstance(error, TimeoutError):
-        return StreamError(f"no answer from {address} within {timeout_s:g} s; is the device on, and on this network?")
-    return StreamError(f"cannot connect to {address}: {error.strerror or error}; expected the address of a stream")

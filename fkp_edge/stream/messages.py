@@ -15,16 +15,20 @@ __all__ = [
     "MAX_CLIENT_LINE_BYTES",
     "MAX_SERVER_LINE_BYTES",
     "PROTOCOL",
+    "Auth",
+    "ClientMessage",
     "ErrorMessage",
     "FaceMessage",
     "Hello",
     "ObservationMessage",
     "Ping",
     "Pong",
+    "Pose",
     "ServerMessage",
     "decode_client",
     "decode_server",
     "encode",
+    "from_face",
     "from_observation",
     "printable",
 ]
@@ -63,7 +67,18 @@ class Hello(_Message, frozen=True, kw_only=True, tag="hello"):
     """Monotonic clock of the device when this was sent, nanoseconds."""
 
 
-class FaceMessage(msgspec.Struct, frozen=True, kw_only=True):
+class Pose(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a face looks, in degrees; all 0 facing the camera."""
+
+    yaw: float
+    """Positive to the subject's left."""
+    pitch: float
+    """Positive up."""
+    roll: float
+    """Positive towards the subject's left shoulder."""
+
+
+class FaceMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One face of an observation."""
 
     id: int
@@ -74,6 +89,8 @@ class FaceMessage(msgspec.Struct, frozen=True, kw_only=True):
     """x, y, width, height in frame pixels."""
     points: tuple[tuple[float, float], ...]
     """K pairs x, y in frame pixels, integers at pixel centres, in the order of `hello.points`."""
+    pose: Pose | None = None
+    """Absent where the device does not know it."""
 
 
 class ObservationMessage(_Message, frozen=True, kw_only=True, tag="observation"):
@@ -93,8 +110,15 @@ class ObservationMessage(_Message, frozen=True, kw_only=True, tag="observation")
     """Empty while searching and without a camera."""
 
 
+class Auth(_Message, frozen=True, kw_only=True, tag="auth"):
+    """The first line that a client sends where the server asks for a token; HTTP and WebSocket have headers for it."""
+
+    token: str
+    """What the device's `--token-file` holds."""
+
+
 class Ping(_Message, frozen=True, kw_only=True, tag="ping"):
-    """Asks the server for its clock; all that a client may send."""
+    """Asks the server for its clock."""
 
     client_ns: ClientNs
     """Any clock of the client, nanoseconds from 0; comes back unchanged."""
@@ -117,6 +141,7 @@ class ErrorMessage(_Message, frozen=True, kw_only=True, tag="error"):
 
 
 ServerMessage = Hello | ObservationMessage | Pong | ErrorMessage
+ClientMessage = Auth | Ping
 
 
 class _Greeting(msgspec.Struct, frozen=True):
@@ -127,10 +152,10 @@ class _Greeting(msgspec.Struct, frozen=True):
 
 
 # Both sides decode the whole union: msgspec lets a line without `type` pass where only one type is possible.
-_decoder: msgspec.json.Decoder[ServerMessage | Ping] = msgspec.json.Decoder(ServerMessage | Ping)
+_decoder: msgspec.json.Decoder[ServerMessage | ClientMessage] = msgspec.json.Decoder(ServerMessage | ClientMessage)
 
 
-def encode(message: ServerMessage | Ping) -> bytes:
+def encode(message: ServerMessage | ClientMessage) -> bytes:
     """`message` as one JSON line that ends in a newline."""
     return msgspec.json.encode(message) + b"\n"
 
@@ -146,22 +171,22 @@ def decode_server(line: bytes) -> ServerMessage:
     except StreamError:
         _check_version(line)
         raise
-    if isinstance(message, Ping):
+    if isinstance(message, Auth | Ping):
         raise StreamError(f"{_shown(line)} is not for a server to send; expected hello, observation, pong or error")
     if isinstance(message, Hello):
         _check_version(line)
     return message
 
 
-def decode_client(line: bytes) -> Ping:
+def decode_client(line: bytes) -> ClientMessage:
     """The message in a `line` from a client. Unknown fields are ignored.
 
     Raises:
         StreamError: the line is nothing that a client may send.
     """
-    message = _decode(line, "ping")
-    if not isinstance(message, Ping):
-        raise StreamError(f"{_shown(line)} is not for a client to send; expected ping")
+    message = _decode(line, "auth or ping")
+    if not isinstance(message, Auth | Ping):
+        raise StreamError(f"{_shown(line)} is not for a client to send; expected auth or ping")
     return message
 
 
@@ -178,21 +203,26 @@ def from_observation(observation: Observation, sent_ns: int) -> ObservationMessa
         sent_ns=sent_ns,
         state=observation.state.value,
         dropped=observation.dropped,
-        faces=tuple(_from_face(face) for face in observation.faces),
+        faces=tuple(from_face(face) for face in observation.faces),
     )
 
 
-def _from_face(face: Face) -> FaceMessage:
+_ANGLES = ("yaw", "pitch", "roll")
+
+
+def from_face(face: Face) -> FaceMessage:
+    """`face` as a message: coordinates in hundredths of a pixel, the score in thousandths."""
     x, y, width, height = (round(float(value), 2) for value in face.box)
     return FaceMessage(
         id=face.id,
         score=round(float(face.score), 3),
         box=(x, y, width, height),
         points=tuple((round(px, 2), round(py, 2)) for px, py in face.points.tolist()),
+        pose=None if face.pose is None else Pose(**dict(zip(_ANGLES, (round(a, 1) for a in face.pose), strict=True))),
     )
 
 
-def _decode(line: bytes, expected: str) -> ServerMessage | Ping:
+def _decode(line: bytes, expected: str) -> ServerMessage | ClientMessage:
     try:
         return _decoder.decode(line)
     except (ValueError, RecursionError) as error:  # RecursionError: thousands of nested brackets in an unknown field

@@ -6,11 +6,13 @@ import logging
 import shutil
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.client import Connection, connect
-from fkp_edge.stream.messages import Hello, ObservationMessage, decode_server, printable
+from fkp_edge.stream.messages import Hello, ObservationMessage, ServerMessage, printable
+from fkp_edge.stream.recording import Recorder
 
 __all__ = ["watch"]
 
@@ -22,7 +24,16 @@ MAX_AGE_MS = 60_000.0
 _log = logging.getLogger(__name__)
 
 
-def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None, wait_s: float = 0.0) -> int:
+def watch(
+    url: str,
+    *,
+    as_json: bool,
+    out: TextIO,
+    token: str | None = None,
+    count: int | None = None,
+    wait_s: float = 0.0,
+    recorder: Recorder | None = None,
+) -> int:
     """Shows the stream at `url` until the server closes it: the number of observations seen.
 
     Args:
@@ -30,45 +41,58 @@ def watch(url: str, *, as_json: bool, out: TextIO, count: int | None = None, wai
         as_json: writes every line as it came, and nothing else. Otherwise a status: one line rewritten in place where
             `out` is a terminal, else a line about once a second and at each change of state.
         out: where to.
+        token: what the device's `--token-file` holds, where it has one.
         count: ends after that many observations.
         wait_s: how long to try again while nothing listens there.
+        recorder: gets what a recording holds.
 
     Raises:
         StreamError: see `connect` and `Connection`.
     """
-    with _connect(url, wait_s) as connection:
-        return _copy(connection, out, count) if as_json else _show(connection, out, count)
+    with _connect(url, token, wait_s) as connection:
+        received = _recorded(connection.pairs(), recorder) if recorder else connection.pairs()
+        return _copy(connection, received, out, count) if as_json else _show(connection, received, out, count)
 
 
-def _connect(url: str, wait_s: float) -> Connection:
+Received = Iterable[tuple[bytes, ServerMessage]]
+
+
+def _recorded(received: Received, recorder: Recorder) -> Iterator[tuple[bytes, ServerMessage]]:
+    for line, message in received:
+        if isinstance(message, Hello | ObservationMessage):
+            recorder.write(line)
+        yield line, message
+
+
+def _connect(url: str, token: str | None, wait_s: float) -> Connection:
     """Connects, again and again for `wait_s` while nothing listens."""
     end = time.monotonic() + wait_s
     while True:
         try:
-            return connect(url)
+            return connect(url, token=token, reconnect=False)
         except StreamError as error:
-            if time.monotonic() >= end or not isinstance(error.__cause__, ConnectionRefusedError):
+            if time.monotonic() >= end or not isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError):
                 raise
         time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
 
 
-def _copy(connection: Connection, out: TextIO, count: int | None) -> int:
+def _copy(connection: Connection, received: Received, out: TextIO, count: int | None) -> int:
     seen = 0
-    for line in connection.lines():
+    for line, message in received:
         out.write(line.decode())
         out.flush()
-        seen += isinstance(decode_server(line), ObservationMessage)
+        seen += isinstance(message, ObservationMessage)
         if seen == count:
             return seen
     _log.info("%s ended", connection.address)
     return seen
 
 
-def _show(connection: Connection, out: TextIO, count: int | None) -> int:
+def _show(connection: Connection, received: Received, out: TextIO, count: int | None) -> int:
     seen = 0
     display = _Display(out)
     try:
-        for message in connection:
+        for _, message in received:
             if isinstance(message, Hello):
                 status = _Status(message)
                 display.line(f"{connection.address}: {_introduction(message)}")

@@ -65,7 +65,7 @@ def join(server) -> Iterator[Callable[[], Connection]]:
     with contextlib.ExitStack() as stack:
 
         def build() -> Connection:
-            connection = stack.enter_context(connect(str(server.address)))
+            connection = stack.enter_context(connect(str(server.address), reconnect=False))
             assert isinstance(next(connection), Hello)
             return connection
 
@@ -96,7 +96,7 @@ def peer() -> Iterator[Callable[..., Connection]]:
         port = listener.getsockname()[1]
 
         def build(data: bytes, *, close: bool = True, timeout_s: float = 5.0) -> Connection:
-            connection = stack.enter_context(connect(f"tcp://127.0.0.1:{port}", timeout_s=timeout_s))
+            connection = stack.enter_context(connect(f"tcp://127.0.0.1:{port}", timeout_s=timeout_s, reconnect=False))
             accepted = stack.enter_context(listener.accept()[0])
             accepted.sendall(data)
             if close:

@@ -3,10 +3,16 @@ from __future__ import annotations
 import pytest
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream import TcpAddress, parse_address
+from fkp_edge.stream import TcpAddress, UnixAddress, WebAddress, parse_address
+from fkp_edge.stream.address import parse_page_address
+
+URLS = ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535", "udp://10.0.0.7:9000"]
+URLS += ["ws://127.0.0.1:8766", "ws://[::1]:8080/stream", "wss://pi.local:443", "unix:///run/fkp.sock", "unix://here"]
+
+URLS += ["osc://10.0.0.7:9000", "opentrack://[::1]:4242", "mqtt://pi@host:1883/a/b", "mqtts://host:8883/fkp-edge"]
 
 
-@pytest.mark.parametrize("url", ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535"])
+@pytest.mark.parametrize("url", URLS)
 def test_urls_round_trip(url):
     assert str(parse_address(url)) == url
 
@@ -15,10 +21,18 @@ def test_brackets_are_no_part_of_the_host():
     assert parse_address("tcp://[::1]:8765") == TcpAddress("::1", 8765)
 
 
-@pytest.mark.parametrize("url", ["unix:///run/fkp", "ws://127.0.0.1:80", "udp://127.0.0.1:80"])
-def test_other_kinds_are_refused_by_name(url):
-    with pytest.raises(StreamError, match=f"'{url}' is not supported by this version; expected tcp://HOST:PORT"):
-        parse_address(url)
+def test_a_web_address_has_a_path_and_says_whether_it_is_secure():
+    assert parse_address("wss://pi:443/live") == WebAddress("pi", 443, "/live", secure=True)
+
+
+@pytest.mark.parametrize("path", ["", "a\nb", "/" + "x" * 100])
+def test_a_path_that_no_socket_can_have_is_refused(path):
+    with pytest.raises(StreamError, match="has no usable path; expected unix:///PATH of at most 100 bytes"):
+        parse_address(f"unix://{path}")
+
+
+def test_a_unix_socket_is_loopback():
+    assert UnixAddress("/run/fkp.sock").is_loopback
 
 
 @pytest.mark.parametrize(
@@ -26,11 +40,20 @@ def test_other_kinds_are_refused_by_name(url):
     [
         *("", "8765", "tcp://", "tcp://:8765", "tcp://host", "tcp://host:", "tcp://host:http", "tcp://host:-1"),
         *("tcp://host:1/path", "tcp://me@host:1", "tcp://::1:8765", "TCP://host:1", "tcp://host:1\n", "tcp://host:٣"),
-        *("tcp://a..b:1", f"tcp://{'a' * 64}:1"),
+        *(
+            "tcp://a..b:1",
+            f"tcp://{'a' * 64}:1",
+            "udp://h:1/x",
+            "http://h:1",
+            "osc://h:1/x",
+            "udp://me@h:1",
+            "ws://h:1/a?b",
+            "ws://h:1/é",
+        ),
     ],
 )
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(StreamError, match="is not understood; expected tcp://HOST:PORT"):
+    with pytest.raises(StreamError, match="is not understood; expected tcp://HOST:PORT, ws://"):
         parse_address(url)
 
 
@@ -53,3 +76,10 @@ def test_loopback(host):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "raspberrypi.local", "localhost.example"])
 def test_beyond_loopback(host):
     assert not TcpAddress(host, 1).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "url"), [("127.0.0.1:8080", "http://127.0.0.1:8080/"), ("[::1]:0", "http://[::1]:0/")]
+)
+def test_pages_are_what_a_browser_opens(text, url):
+    assert str(parse_page_address(text)) == url

@@ -92,6 +92,12 @@ def test_a_server_that_does_not_answer_is_an_error():
             connect(url, timeout_s=0.05)
 
 
+@pytest.mark.parametrize("url", ["osc://127.0.0.1:9", "opentrack://127.0.0.1:9", "mqtt://127.0.0.1:9"])
+def test_what_is_for_other_programs_is_refused(url):
+    with pytest.raises(StreamError, match="is for other programs to read; expected a tcp, unix, ws or udp stream"):
+        connect(url)
+
+
 def test_closing_twice_is_fine(server):
     client = connect(str(server.address))
     client.close()
@@ -111,7 +117,7 @@ def test_closing_ends_an_iteration_in_another_thread(server, join):
 def test_a_ping_on_a_closed_connection_is_an_error(server):
     client = connect(str(server.address))
     client.close()
-    with pytest.raises(StreamError, match="cannot ping tcp://"):
+    with pytest.raises(StreamError, match=r"cannot send to tcp://.* connect again"):
         client.ping()
 
 

@@ -5,6 +5,7 @@ from fkp_edge import stream
 
 def test_exports():
     assert stream.__all__ == [
+        "Auth",
         "Connection",
         "ErrorMessage",
         "FaceMessage",
@@ -13,7 +14,12 @@ def test_exports():
         "ObservationMessage",
         "Ping",
         "Pong",
+        "Pose",
         "TcpAddress",
+        "UdpAddress",
+        "UdpSender",
+        "UnixAddress",
+        "WebAddress",
         "connect",
         "decode_client",
         "decode_server",

@@ -10,9 +10,10 @@ import pytest
 from fkp_edge.errors import StreamError
 from fkp_edge.observation import Face, Observation, State
 from fkp_edge.stream import decode_client, decode_server, encode, from_observation, messages
-from fkp_edge.stream.messages import ErrorMessage, FaceMessage, Hello, ObservationMessage, Ping, Pong
+from fkp_edge.stream.messages import Auth, ErrorMessage, FaceMessage, Hello, ObservationMessage, Ping, Pong, Pose
 
 FACE = FaceMessage(id=3, score=0.987, box=(10.0, 20.5, 200.25, 200.25), points=((1.25, 2.5), (-3.0, 400.01)))
+POSE = Pose(yaw=-12.5, pitch=0.0, roll=3.1)
 
 GOLDEN = [
     (
@@ -25,6 +26,20 @@ GOLDEN = [
         b'{"type":"observation","sequence":5,"captured_ns":10,"sent_ns":20,"state":"tracking","dropped":2,'
         b'"faces":[{"id":3,"score":0.987,"box":[10.0,20.5,200.25,200.25],"points":[[1.25,2.5],[-3.0,400.01]]}]}\n',
     ),
+    (
+        ObservationMessage(
+            sequence=6,
+            captured_ns=11,
+            sent_ns=21,
+            state="held",
+            dropped=0,
+            faces=(msgspec.structs.replace(FACE, pose=POSE),),
+        ),
+        b'{"type":"observation","sequence":6,"captured_ns":11,"sent_ns":21,"state":"held","dropped":0,'
+        b'"faces":[{"id":3,"score":0.987,"box":[10.0,20.5,200.25,200.25],"points":[[1.25,2.5],[-3.0,400.01]],'
+        b'"pose":{"yaw":-12.5,"pitch":0.0,"roll":3.1}}]}\n',
+    ),
+    (Auth(token="secret"), b'{"type":"auth","token":"secret"}\n'),
     (Ping(client_ns=1), b'{"type":"ping","client_ns":1}\n'),
     (Pong(client_ns=1, server_ns=2), b'{"type":"pong","client_ns":1,"server_ns":2}\n'),
     (ErrorMessage(text="no\nnewline"), b'{"type":"error","text":"no\\nnewline"}\n'),
@@ -32,7 +47,7 @@ GOLDEN = [
 
 
 def decode(message: msgspec.Struct, line: bytes) -> msgspec.Struct:
-    return decode_client(line) if isinstance(message, Ping) else decode_server(line)
+    return decode_client(line) if isinstance(message, Auth | Ping) else decode_server(line)
 
 
 def tagged() -> set[type]:
@@ -57,11 +72,11 @@ def test_golden_lines_are_read(message, line):
 
 @pytest.mark.parametrize(("message", "line"), GOLDEN)
 def test_unknown_fields_are_ignored(message, line):
-    assert decode(message, line.replace(b'"type"', b'"pose":{"yaw":[1,2]},"type"')) == message
+    assert decode(message, line.replace(b'"type"', b'"new":{"yaw":[1,2]},"type"')) == message
 
 
 def test_every_message_type_is_frozen():
-    assert all(kind.__struct_config__.frozen for kind in tagged() | {FaceMessage})
+    assert all(kind.__struct_config__.frozen for kind in tagged() | {FaceMessage, Pose})
 
 
 def test_states_are_the_engines():
@@ -97,7 +112,9 @@ GARBAGE += [b'{"type":"ping","client_ns":18446744073709551616}\n', b'{"type":"po
 
 @pytest.mark.parametrize("line", GARBAGE)
 def test_garbage_is_an_error_to_the_server(line):
-    with pytest.raises(StreamError, match=r"is not understood .* expected one JSON object a line, of type ping$"):
+    with pytest.raises(
+        StreamError, match=r"is not understood .* expected one JSON object a line, of type auth or ping$"
+    ):
         decode_client(line)
 
 
@@ -120,7 +137,7 @@ def test_an_error_shows_the_start_of_the_line_only():
 
 
 def test_a_client_may_not_send_what_servers_do():
-    with pytest.raises(StreamError, match="is not for a client to send; expected ping"):
+    with pytest.raises(StreamError, match="is not for a client to send; expected auth or ping"):
         decode_client(encode(Pong(client_ns=1, server_ns=2)))
 
 

@@ -142,8 +142,8 @@ def test_a_client_that_will_send_no_more_still_reads(server, plug, line):
     ("data", "text"),
     [
         (b"garbage\n", "b'garbage\\n' is not understood"),
-        (b"\n", "expected one JSON object a line, of type ping"),
-        (b'{"type":"pong","client_ns":1,"server_ns":1}\n', "is not for a client to send; expected ping"),
+        (b"\n", "expected one JSON object a line, of type auth or ping"),
+        (b'{"type":"pong","client_ns":1,"server_ns":1}\n', "is not for a client to send; expected auth or ping"),
         (bytes(range(256)) * 3 + b"\n", "is not understood"),
         (b"x" * 1024, "is too long; expected at most 1024 bytes"),
         (b"x" * 100_000, "is too long; expected at most 1024 bytes"),
@@ -274,10 +274,8 @@ def test_a_port_in_use_names_the_remedy(server, hello):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_beyond_loopback_is_refused(host, hello):
-    with pytest.raises(
-        StreamError, match=r"can be reached from other machines, .* cannot ask them for a token; .* --insecure$"
-    ):
+def test_beyond_loopback_needs_a_token_or_insecure(host, hello):
+    with pytest.raises(StreamError, match=r"can be reached from other machines; .* --token-file FILE .* --insecure$"):
         LineServer(TcpAddress(host, 0), lambda: hello)
 
 

@@ -50,7 +50,7 @@ def test_a_terminal_gets_one_line_rewritten(run):
 
 def show(connection, out: io.StringIO) -> list[str]:
     """What a person sees of a stream that ends."""
-    _show(connection, out, None)
+    _show(connection, connection.pairs(), out, None)
     return out.getvalue().splitlines()
 
 
@@ -84,7 +84,8 @@ def test_elsewhere_a_status_comes_at_each_change_of_state(peer, hello, line):
 
 def test_json_ends_without_a_word(peer, hello, line):
     out = io.StringIO()
-    assert _copy(peer(encode(hello) + line(1) + line(2)), out, None) == 2
+    connection = peer(encode(hello) + line(1) + line(2))
+    assert _copy(connection, connection.pairs(), out, None) == 2
     assert out.getvalue().encode() == encode(hello) + line(1) + line(2)
 
 

@@ -1,0 +1,155 @@
+// fkp-edge, stream version 1, in one file without dependencies, for browsers and Node.js.
+//
+//     import { connect } from "./fkp_edge.mjs";
+//     for await (const message of connect("ws://127.0.0.1:8766"))
+//         if (message.type === "observation" && message.faces.length) console.log(message.faces[0].points[10]);
+//
+// Browsers read ws:// and wss://, Node.js tcp:// and unix:// too. It connects again by itself. Clocks are nanoseconds;
+// numbers beyond 2^53 lose their last digits, as everywhere in JavaScript.
+
+const MAX_LINE_BYTES = 65536;
+const STATES = ["searching", "tracking", "held", "no_camera"];
+const TYPES = ["hello", "observation", "pong", "error"];
+
+/** What came is no message of fkp-edge, is of another version, or says that this client is refused: no other try. */
+export class ProtocolError extends Error {}
+
+/** The message in a line of the server. */
+export function decodeLine(line) {
+  let message;
+  try {
+    message = JSON.parse(line);
+  } catch {
+    throw new ProtocolError(`${JSON.stringify(line.slice(0, 60))} is not JSON`);
+  }
+  if (message === null || !TYPES.includes(message.type))
+    throw new ProtocolError(`type ${JSON.stringify(message?.type)} is not known; expected ${TYPES.join(", ")}`);
+  if (message.type === "hello" && message.protocol !== 1)
+    throw new ProtocolError(`the stream speaks protocol version ${message.protocol} and this file speaks 1`);
+  return message;
+}
+
+/** The message in a datagram (Uint8Array, or a Buffer of Node.js). */
+export function decodeDatagram(bytes) {
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 8 || String.fromCharCode(...bytes.subarray(0, 4)) !== "FKPE")
+    throw new ProtocolError("a datagram is not of fkp-edge");
+  if (bytes[4] !== 1) throw new ProtocolError(`a datagram has version ${bytes[4]} and this file speaks 1`);
+  if (data.getUint16(6, true) !== bytes.length) throw new ProtocolError("a datagram was cut");
+  if (bytes[5] === 0) return decodeLine(new TextDecoder().decode(bytes.subarray(8)));
+  if (bytes[5] !== 1 || bytes.length < 44 || bytes[36] >= STATES.length)
+    throw new ProtocolError("a datagram is no observation");
+  const faces = bytes[37], faceBytes = data.getUint16(38, true), points = data.getUint16(40, true);
+  if (faces && (faceBytes < 36 + 8 * points || bytes.length < 44 + faces * faceBytes))
+    throw new ProtocolError("a datagram is shorter than its faces");
+  const whole = (at) => Number(data.getBigUint64(at, true));
+  return {
+    type: "observation",
+    sequence: whole(8),
+    captured_ns: whole(16),
+    sent_ns: whole(24),
+    state: STATES[bytes[36]],
+    dropped: data.getUint32(32, true),
+    faces: Array.from({ length: faces }, (_, i) => decodeFace(data, 44 + i * faceBytes, points)),
+  };
+}
+
+function decodeFace(data, start, points) {
+  const round = (value, steps) => Math.round(value * steps) / steps;
+  const float = (at, steps = 100) => round(data.getFloat32(start + at, true), steps);
+  const face = {
+    id: data.getUint32(start, true),
+    score: float(4, 1000),
+    box: [8, 12, 16, 20].map((at) => float(at)),
+    points: Array.from({ length: points }, (_, i) => [float(36 + 8 * i), float(40 + 8 * i)]),
+  };
+  if (![face.score, ...face.box, ...face.points.flat()].every(Number.isFinite))
+    throw new ProtocolError("a datagram has coordinates that are not finite");
+  const [yaw, pitch, roll] = [24, 28, 32].map((at) => float(at, 10));
+  return Number.isFinite(yaw + pitch + roll) ? { ...face, pose: { yaw, pitch, roll } } : face;
+}
+
+/**
+ * Messages of the stream at `url`: a hello at each connection, then observations, of which a slow loop gets the newest.
+ * Ends when its loop is left. `token` is what the device's --token-file holds; `reconnect: false` ends with the stream.
+ */
+export async function* connect(url, { token, reconnect = true, timeoutMs = 5000 } = {}) {
+  for (let pauseMs = 100; ; pauseMs = Math.min(2 * pauseMs, 2000)) {
+    const inbox = new Inbox();
+    const close = await (/^wss?:/.test(url) ? openWebSocket : openSocket)(url, token, inbox);
+    try {
+      for (;;) {
+        const line = await inbox.next(timeoutMs);
+        if (line === null) break;
+        const message = decodeLine(line);
+        if (message.type === "error") throw new ProtocolError(`${url} refused this client: ${message.text}`);
+        pauseMs = 100;
+        yield message;
+      }
+    } finally {
+      close();
+    }
+    if (!reconnect) return;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/** Keeps what must not be lost (hello, pong, error) and of the observations the newest. */
+class Inbox {
+  #lines = [];
+  #ended = false;
+  #wake = () => {};
+
+  put(line) {
+    const last = this.#lines.length - 1;
+    const isObservation = (text) => text.includes('"type":"observation"');
+    if (last >= 0 && isObservation(line) && isObservation(this.#lines[last])) this.#lines[last] = line;
+    else if (last < 100) this.#lines.push(line);
+    this.#wake();
+  }
+
+  end() {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  /** The next line; null at the end, or where nothing comes in time. */
+  async next(timeoutMs) {
+    if (!this.#lines.length && !this.#ended) {
+      let timer;
+      await new Promise((resolve) => {
+        this.#wake = resolve;
+        timer = setTimeout(resolve, timeoutMs);
+      });
+      clearTimeout(timer);
+    }
+    return this.#lines.shift() ?? null;
+  }
+}
+
+async function openWebSocket(url, token, inbox) {
+  const socket = new WebSocket(token ? `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(token)}` : url);
+  socket.onmessage = (event) => inbox.put(event.data);
+  socket.onclose = socket.onerror = () => inbox.end();
+  return () => socket.close();
+}
+
+async function openSocket(url, token, inbox) {
+  const net = await import("node:net");
+  const [, host, port] = /^tcp:\/\/\[?([^\]]+?)\]?:(\d+)$/.exec(url) ?? [];
+  const path = /^unix:\/\/(.+)$/.exec(url)?.[1];
+  if (!host && !path) throw new ProtocolError(`${url} is not understood; expected tcp://, unix://, ws:// or wss://`);
+  const socket = path ? net.connect(path) : net.connect(Number(port), host);
+  const decoder = new TextDecoder();
+  let text = "";
+  if (token) socket.write(JSON.stringify({ type: "auth", token }) + "\n");
+  socket.on("data", (chunk) => {
+    const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
+    text = lines.pop();
+    lines.forEach((line) => inbox.put(line));
+    if (text.length > MAX_LINE_BYTES) socket.destroy();
+  });
+  socket.on("error", () => inbox.end());
+  socket.on("close", () => inbox.end());
+  return () => socket.destroy();
+}

@@ -1,0 +1,193 @@
+"""Joins a run to all that shows or keeps it: streams, the live page, a recording."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.cli import DEFAULT_STREAM
+from fkp_edge.device.stills import StillFinder
+from fkp_edge.device.timing import BOUNDS_S, StageTimes
+from fkp_edge.effect import read_effect
+from fkp_edge.errors import InputError
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.observation import Face, Frame, Observation
+from fkp_edge.stream import Hello, encode, from_observation
+from fkp_edge.stream.address import (
+    Address,
+    MqttAddress,
+    OpentrackAddress,
+    OscAddress,
+    PageAddress,
+    UdpAddress,
+    parse_page_address,
+)
+from fkp_edge.stream.options import read_stream_options
+from fkp_edge.stream.outputs import Access, Outputs
+from fkp_edge.stream.recording import Recorder
+from fkp_edge.stream.trust import check_reach
+
+if TYPE_CHECKING:
+    from fkp_edge.stream.web import LivePage
+
+__all__ = ["PublishOptions", "Publisher", "read_publish_options"]
+
+
+class PublishOptions(NamedTuple):
+    """What the command line says of where observations go."""
+
+    args: Namespace
+    addresses: tuple[Address, ...]
+    access: Access
+    page: PageAddress | None
+
+
+def read_publish_options(args: Namespace) -> PublishOptions:
+    """Checks what `fkp-edge run` was given; opens nothing.
+
+    Raises:
+        FkpEdgeError: an option cannot be used, or lacks another.
+    """
+    addresses, access = read_stream_options(args, DEFAULT_STREAM)
+    for option, needed in (("preview", "web"), ("effect", "preview")):
+        if getattr(args, option) and not getattr(args, needed):
+            raise InputError(f"--{option} shows on the live page's picture; expected --{needed} with it")
+    page = parse_page_address(args.web) if args.web else None
+    if page is not None:
+        check_reach(page, token=access.token, insecure=access.insecure)
+    return PublishOptions(args, addresses, access, page)
+
+
+class Publisher:
+    """A sink that hands observations to everybody. Close it when the run has ended."""
+
+    def __init__(self, options: PublishOptions, model: KeypointModel, source: str, times: StageTimes) -> None:
+        """Opens all, or none.
+
+        Args:
+            options: see `read_publish_options`.
+            model: that observations come from.
+            source: name of where frames come from.
+            times: of the run's stages.
+
+        Raises:
+            FkpEdgeError: an address or file cannot be used.
+        """
+        self._model = model
+        self._source = source
+        self._frame_size: tuple[int, int] | None = None
+        self._recorder: Recorder | None = None
+        self._page: LivePage | None = None
+        self._lines: list[str] = []
+        with ExitStack() as opened:
+            if options.args.record:
+                self._recorder = opened.enter_context(Recorder(options.args.record))
+            self._outputs = opened.enter_context(Outputs(options.addresses, self._hello, options.access))
+            if options.page is not None:
+                self._page = self._open_page(options, options.page, times, opened)
+            self._opened = opened.pop_all()
+
+    def introduction(self, command: str) -> Sequence[str]:
+        """Lines that say where observations go; `command` is how this program was called."""
+        return [*(_introduce(address, command) for address in self._outputs.addresses), *self._lines]
+
+    def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        is_first = frame is not None and self._frame_size is None
+        if frame is not None:
+            self._frame_size = (frame.grey.shape[1], frame.grey.shape[0])
+        message = from_observation(observation, time.monotonic_ns())
+        line = encode(message)
+        self._outputs.publish(message, line)
+        if self._page is not None:
+            self._page.publish(message, line, None if frame is None else frame.grey)
+        if self._recorder is not None and self._frame_size is not None:  # a recording begins with its first frame
+            if is_first:
+                self._recorder.write(encode(self._hello()))
+            self._recorder.write(line)
+
+    def close(self) -> None:
+        """Twice is fine.
+
+        Raises:
+            StreamError: the recording is incomplete.
+        """
+        self._opened.close()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _hello(self) -> Hello:
+        file = self._model.file
+        return Hello(
+            model=file.card.name if file.card else file.path.name,
+            model_sha256=file.sha256,
+            points=self._model.schema.names,
+            frame_size=self._frame_size,
+            source=self._source,
+            server_ns=time.monotonic_ns(),
+        )
+
+    def _open_page(
+        self, options: PublishOptions, address: PageAddress, times: StageTimes, opened: ExitStack
+    ) -> LivePage:
+        from fkp_edge.stream.web import PUBLIC, Histogram, LivePage, PageParts, WebServer  # needs aiohttp
+
+        schema, access = self._model.schema, options.access
+        parts = PageParts(
+            hello=self._hello,
+            schema=schema,
+            preview=options.args.preview,
+            effect=read_effect(options.args.effect, schema) if options.args.effect else None,
+            find=_Finder(options.args, self._model.file.path),
+            stages=lambda: {name: Histogram(BOUNDS_S, *counted) for name, counted in times.histograms().items()},
+            clients=lambda: self._outputs.clients,
+        )
+        page = LivePage(parts)
+        server = opened.enter_context(
+            WebServer(
+                address,
+                page.routes(),
+                end=page.close,
+                token=access.token,
+                public=PUBLIC,
+                insecure=access.insecure,
+                tls=access.tls,
+            )
+        )
+        page.count_refused(lambda: server.refused)
+        self._lines.append(f"live page: {server.address}{'?token=TOKEN' if access.token else ''}")
+        return page
+
+
+class _Finder:
+    """Finds faces in photographs with a network of its own, opened when the first one comes."""
+
+    def __init__(self, args: Namespace, path: Path) -> None:
+        self._args = args
+        self._path = path
+        self._finder: StillFinder | None = None
+
+    def __call__(self, grey: NDArray[np.uint8]) -> Sequence[Face]:
+        if self._finder is None:
+            args = self._args
+            model = open_model(self._path, card_required=not args.no_card, accelerator=args.accelerator)
+            self._finder = StillFinder(model)
+        return self._finder.find(grey)
+
+
+def _introduce(address: Address, command: str) -> str:
+    if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
+        return f"streaming to {address}"
+    if isinstance(address, UdpAddress):
+        return f"streaming to {address}; on that machine: {command} watch {address}"
+    return f"streaming on {address}; watch it: {command} watch {address}"

@@ -1,0 +1,62 @@
+"""A recording as CSV, for spreadsheets: one row a face, and one for each frame without."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from fkp_edge.errors import InputError
+from fkp_edge.stream.messages import FaceMessage, Hello, ObservationMessage
+from fkp_edge.stream.recording import read_recording
+
+__all__ = ["export_csv"]
+
+FRAME = ("sequence", "captured_ns", "sent_ns", "state", "dropped")
+FACE = ("face", "score", "box_x", "box_y", "box_width", "box_height", "yaw", "pitch", "roll")
+
+
+def export_csv(recording: Path, out: Path) -> int:
+    """Writes the new file `out`: the number of rows below its header.
+
+    Raises:
+        InputError: `recording` is none, or changes its points; or `out` exists or cannot be written.
+    """
+    messages = read_recording(recording)
+    _, hello = next(messages)
+    assert isinstance(hello, Hello)  # read_recording checks
+    rows = 0
+    try:
+        with out.open("x", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow([*FRAME, *FACE, *(f"{_safe(name)}_{axis}" for name in hello.points for axis in "xy")])
+            for _, message in messages:
+                if isinstance(message, ObservationMessage):
+                    for row in _rows(message):
+                        table.writerow(row)
+                        rows += 1
+                elif message.points != hello.points:
+                    raise InputError(f"{recording} changes its points on the way; one table cannot hold both")
+    except FileExistsError as error:
+        raise InputError(f"{out} exists already; name another --out, or remove it") from error
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}; expected a file in a folder") from error
+    return rows
+
+
+def _rows(message: ObservationMessage) -> Iterator[list[object]]:
+    frame = [getattr(message, name) for name in FRAME]
+    for face in message.faces:
+        yield [*frame, *_face(face)]
+    if not message.faces:
+        yield frame
+
+
+def _face(face: FaceMessage) -> list[object]:
+    pose = ("", "", "") if face.pose is None else (face.pose.yaw, face.pose.pitch, face.pose.roll)
+    return [face.id, face.score, *face.box, *pose, *(value for point in face.points for value in point)]
+
+
+def _safe(name: str) -> str:
+    """A spreadsheet takes a cell that starts with one of these for a formula."""
+    return f"'{name}" if name[:1] in ("=", "+", "-", "@") else name

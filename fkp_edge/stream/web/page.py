@@ -1,0 +1,222 @@
+"""The live page and what belongs to it: `/`, `/live`, `/stream`, `/stream.mjpg`, `/predict`, `/healthz`, `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from fkp_edge.errors import FkpEdgeError
+from fkp_edge.keypoints import Schema
+from fkp_edge.stream.messages import Hello, ObservationMessage, encode
+from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_c
+from fkp_edge.stream.web.newest import Newest
+from fkp_edge.stream.web.pictures import Effect, Grey, JpegEncoder, quiet_executor
+from fkp_edge.stream.web.sockets import STALL_S, LineSockets, Peer
+from fkp_edge.stream.web.uploads import Find, find_faces
+
+__all__ = ["PUBLIC", "LivePage", "PageParts"]
+
+STATIC = Path(__file__).parent / "static"
+FILES = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+PUBLIC = frozenset({"/page.js", "/page.css", "/healthz"})
+"""Paths that show nothing of what the camera sees."""
+STALE_S = 3.0
+"""Without a new frame for so long the device is not healthy."""
+UPLOAD_S = 20.0
+POLL_S = 0.005
+BOUNDARY = "fkp-edge-frame"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class PageParts(NamedTuple):
+    """What a page needs of the run it shows."""
+
+    hello: Callable[[], Hello]
+    schema: Schema
+    preview: bool
+    """Whether pictures are shown, not points alone."""
+    effect: Effect | None
+    find: Find
+    """Faces in a photograph; called on a thread of low priority, one call at a time."""
+    stages: Callable[[], Mapping[str, Histogram]]
+    clients: Callable[[], Mapping[str, int]]
+    """Of the other streams, by address."""
+
+
+class _View(NamedTuple):
+    line: bytes
+    message: ObservationMessage
+    grey: Grey | None
+
+
+class LivePage:
+    """The handlers, and the newest frame that they show."""
+
+    def __init__(self, parts: PageParts) -> None:
+        self._parts = parts
+        self._views: Newest[_View] = Newest()
+        self._lines = LineSockets(parts.hello)
+        self._encoder = JpegEncoder(parts.schema, parts.effect)
+        self._finder = quiet_executor("predict")
+        self._finding = False
+        self._frames = 0
+        self._dropped = 0
+        self._refused: Callable[[], int] = int
+        self._last: ObservationMessage | None = None
+        self._last_frame_s: float | None = None
+
+    def publish(self, message: ObservationMessage, line: bytes, grey: Grey | None) -> None:
+        """Shows an observation and the frame it was made of, which nobody writes to again. Waits for nobody."""
+        if grey is not None:
+            self._frames += 1
+            self._dropped += message.dropped
+            self._last_frame_s = time.monotonic()
+        self._last = message
+        self._lines.publish(line)
+        self._views.put(_View(line, message, grey if self._parts.preview else None))
+
+    def count_refused(self, refused: Callable[[], int]) -> None:
+        """Where `/metrics` learns what the server turned away."""
+        self._refused = refused
+
+    def routes(self) -> list[web.RouteDef]:
+        """All that is served."""
+        return [
+            *(web.get(path, self._file) for path in FILES),
+            web.get("/live", self._live),
+            web.get("/stream", self._lines.handle),
+            web.get("/stream.mjpg", self._mjpg),
+            web.post("/predict", self._predict),
+            web.get("/healthz", self._healthz),
+            web.get("/metrics", self._metrics),
+        ]
+
+    def close(self) -> None:
+        """Ends all viewers and threads. On the server's thread."""
+        self._views.close()
+        self._lines.close()
+        self._encoder.close()
+        self._finder.shutdown(wait=False, cancel_futures=True)
+
+    async def _file(self, request: web.Request) -> web.Response:
+        path = STATIC / FILES[request.path]
+        return web.Response(body=path.read_bytes(), content_type=TYPES[path.suffix], charset="utf-8", headers=HEADERS)
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        peer = Peer()
+        await peer.open(request)
+        await peer.serve(self._send_views(peer))
+        return peer.socket
+
+    async def _send_views(self, peer: Peer) -> None:
+        page = {"type": "page", "preview": self._parts.preview, "predict": True, "edges": self._parts.schema.edges}
+        hello = self._parts.hello()
+        await peer.send(encode(hello).decode())
+        await peer.send(msgspec.json.encode(page).decode())
+        number = 0
+        while True:
+            number, view = await self._views.after(number)
+            if view is None:
+                return
+            if hello.frame_size is None:
+                hello = self._parts.hello()
+                await peer.send(encode(hello).decode())
+            jpeg = b""
+            if view.grey is not None:
+                jpeg = await self._encoder.encode(number, view.grey, view.message, drawn=False)
+            await peer.send(len(view.line).to_bytes(4, "little") + view.line + jpeg)
+
+    async def _mjpg(self, request: web.Request) -> web.StreamResponse:
+        if not self._parts.preview:
+            return web.Response(status=403, text="pictures are off, they show people; start with --preview\n")
+        response = web.StreamResponse(
+            headers={"Content-Type": f"multipart/x-mixed-replace; boundary={BOUNDARY}", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        number = 0
+        while True:
+            number, view = await self._views.after(number)
+            if view is None:
+                return response
+            if view.grey is None:
+                continue
+            jpeg = await self._encoder.encode(number, view.grey, view.message, drawn=True)
+            head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            await response.write(head.encode() + jpeg + b"\r\n")
+            await _drained(request)
+
+    async def _predict(self, request: web.Request) -> web.Response:
+        if self._finding:
+            return web.Response(
+                status=503, headers={"Retry-After": "1"}, text="another photograph is being looked at; try again\n"
+            )
+        self._finding = True
+        try:
+            async with asyncio.timeout(UPLOAD_S):
+                coded = await request.read()  # bounded by the server
+            loop = asyncio.get_running_loop()
+            faces = await loop.run_in_executor(self._finder, find_faces, coded, self._parts.find)
+        except FkpEdgeError as error:
+            return web.Response(status=415, text=f"{error}\n")
+        except TimeoutError:
+            return web.Response(status=408, text=f"the photograph did not come within {UPLOAD_S:g} s\n")
+        finally:
+            self._finding = False
+        return _json({"points": self._parts.schema.names, "faces": faces})
+
+    async def _healthz(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler's interface
+        age_s = self._frame_age_s()
+        stale = age_s is None or age_s > STALE_S
+        status = "stale" if stale else "ok"
+        return _json({"status": status, "frame_age_s": age_s and round(age_s, 3)}, status=503 if stale else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler's interface
+        numbers = Numbers(
+            frames=self._frames,
+            dropped=self._dropped,
+            state=self._last.state if self._last else None,
+            frame_age_s=self._frame_age_s(),
+            clients=self._parts.clients(),
+            refused=self._refused(),
+            stages=self._parts.stages(),
+            temperature_c=temperature_c(),
+        )
+        return web.Response(text=render(numbers), content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+    def _frame_age_s(self) -> float | None:
+        return None if self._last_frame_s is None else time.monotonic() - self._last_frame_s
+
+
+async def _drained(request: web.Request) -> None:
+    """Waits until the kernel has taken everything: the next picture is the newest then.
+
+    Raises:
+        ConnectionError: the peer is gone, or takes nothing.
+    """
+    end = time.monotonic() + STALL_S
+    while (transport := request.transport) is not None and transport.get_write_buffer_size():
+        if time.monotonic() > end:
+            transport.abort()
+        await asyncio.sleep(POLL_S)
+    if request.transport is None:
+        raise ConnectionResetError("the viewer is gone")
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

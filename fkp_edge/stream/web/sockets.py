@@ -1,0 +1,152 @@
+"""WebSockets that carry the line protocol: the same JSON, one object a text message."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+
+from aiohttp import WSMsgType, web
+
+from fkp_edge.errors import StreamError
+from fkp_edge.stream.messages import (
+    MAX_CLIENT_LINE_BYTES,
+    MAX_SERVER_LINE_BYTES,
+    ErrorMessage,
+    Hello,
+    Ping,
+    Pong,
+    decode_client,
+    encode,
+)
+from fkp_edge.stream.web.newest import Newest
+
+__all__ = ["LineSockets", "Peer"]
+
+PACE_S = 0.01
+"""Between two messages taken from one client: a flood must cost the loop, and the camera's Python, little."""
+STALL_S = 30.0
+"""How long a client may take nothing of what waits for it."""
+CLOSE_S = 1.0
+"""How long a client has to agree to the end."""
+POLICY = 1008
+"""WebSocket's code for a peer that broke the rules."""
+
+
+class Peer:
+    """One WebSocket: sends wait until the kernel has taken everything, so that nothing piles up."""
+
+    def __init__(self) -> None:
+        # writer_limit: aiohttp asks the transport whether to wait after that many bytes
+        self.socket = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=MAX_CLIENT_LINE_BYTES, writer_limit=1, timeout=CLOSE_S
+        )
+
+    async def open(self, request: web.Request) -> None:
+        """Shakes hands.
+
+        Raises:
+            HTTPException: the request asks for no WebSocket.
+        """
+        try:
+            await self.socket.prepare(request)
+        except ValueError as error:  # aiohttp 3.14: characters beyond ASCII in its headers
+            raise web.HTTPBadRequest(text="expected the handshake of a WebSocket\n") from error
+
+    async def send(self, data: str | bytes) -> None:
+        """Text, or bytes as a binary message.
+
+        Raises:
+            ConnectionError: the peer is gone, or has taken nothing for `STALL_S`.
+        """
+        try:
+            async with asyncio.timeout(STALL_S):
+                if isinstance(data, str):
+                    await self.socket.send_str(data)
+                else:
+                    await self.socket.send_bytes(data)
+        except TimeoutError:
+            raise ConnectionError(f"it took nothing for {STALL_S:g} s") from None
+
+    async def serve(self, sending: Coroutine[None, None, None]) -> None:
+        """Runs `sending` and answers pings meanwhile, until the peer leaves, breaks the rules or `sending` ends."""
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(sending)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(ConnectionError):
+            for error in results:
+                if isinstance(error, StreamError):
+                    await self.send(encode(ErrorMessage(text=str(error))).decode())
+                    await self.socket.close(code=POLICY)
+            await self.socket.close()
+
+    async def _listen(self) -> None:
+        async for message in self.socket:
+            if message.type is WSMsgType.PING:
+                await self.socket.pong(message.data)
+            elif message.type is WSMsgType.TEXT:
+                ping = decode_client(message.data.encode())
+                if isinstance(ping, Ping):
+                    await self.send(encode(Pong(client_ns=ping.client_ns, server_ns=time.monotonic_ns())).decode())
+            elif message.type is WSMsgType.BINARY:
+                raise StreamError("a binary message came; expected one JSON object as text")
+            await asyncio.sleep(PACE_S)
+
+
+class LineSockets:
+    """The handler of a route, and what it sends."""
+
+    def __init__(self, hello: Callable[[], Hello]) -> None:
+        """`hello` is called for each client, on the server's thread."""
+        self._newest: Newest[str] = Newest()
+        self._hello = hello
+        self._seen: dict[Peer, int] = {}
+
+    def close(self) -> None:
+        """Ends all clients, once they have the newest line. On the server's thread."""
+        self._newest.close()
+
+    @property
+    def clients(self) -> int:
+        """Clients connected now."""
+        return len(self._seen)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether every client has the newest line."""
+        return all(number == self._newest.number for number in tuple(self._seen.values()))
+
+    def publish(self, line: bytes) -> None:
+        """Makes `line` the newest. From any thread; never waits for a client."""
+        assert len(line) <= MAX_SERVER_LINE_BYTES
+        self._newest.put(line.decode())
+
+    def routes(self, path: str) -> list[web.RouteDef]:
+        """To serve at `path`."""
+        return [web.get(path, self.handle)]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One client, until it leaves."""
+        peer = Peer()
+        await peer.open(request)
+        self._seen[peer] = 0
+        try:
+            await peer.serve(self._send_all(peer))
+        finally:
+            del self._seen[peer]
+        return peer.socket
+
+    async def _send_all(self, peer: Peer) -> None:
+        await peer.send(encode(self._hello()).decode())
+        number = 0
+        while True:
+            number, text = await self._newest.after(number)
+            if text is None:
+                return
+            await peer.send(text)
+            self._seen[peer] = number

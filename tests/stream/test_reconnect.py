@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from fkp_edge.errors import StreamError
+from fkp_edge.stream import Hello, LineServer, ObservationMessage, TcpAddress, connect, encode
+
+
+def test_a_client_goes_on_when_the_server_comes_back(open_server, hello, line):
+    server = open_server()
+    server.publish(line(1))
+    with connect(str(server.address)) as client:
+        assert [type(next(client)) for _ in range(2)] == [Hello, ObservationMessage]
+        server.close()
+        with LineServer(TcpAddress("127.0.0.1", server.port), lambda: hello) as again:
+            again.publish(line(2))
+            assert next(client) == hello
+            assert next(client).sequence == 2
+
+
+def test_a_client_goes_on_after_a_line_cut_short(peer, hello):
+    client = peer(encode(hello) + b'{"type":')
+    client._reconnect = True
+    assert next(client) == hello
+    closer = threading.Timer(0.2, client.close)
+    closer.start()
+    assert list(client) == []  # until it is closed
+    closer.join()
+
+
+def test_what_was_never_a_stream_is_not_tried_again(peer):
+    client = peer(b"")
+    client._reconnect = True
+    with pytest.raises(StreamError, match="closed the connection before its hello"):
+        next(client)
+
+
+def test_a_refusal_is_not_tried_again(open_server):
+    server = open_server(max_clients=0)
+    with connect(str(server.address)) as client, pytest.raises(StreamError, match="refused this client"):
+        next(client)
+    assert server.refused == 1

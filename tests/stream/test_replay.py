@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from fkp_edge.errors import InputError
+from fkp_edge.stream import TcpAddress, UnixAddress, connect, encode
+from fkp_edge.stream.outputs import Access
+from fkp_edge.stream.recording import Recorder
+from fkp_edge.stream.replay import Replay
+from fkp_edge.stream.spreadsheet import export_csv
+
+
+@pytest.fixture
+def lines(hello, line):
+    """Half a second at 100 observations a second."""
+    return [encode(hello), *(line(i, faces=i % 3, sent_ns=i * 10_000_000) for i in range(51))]
+
+
+@pytest.fixture
+def recording(tmp_path, lines):
+    path = tmp_path / "a.jsonl.gz"
+    with Recorder(path) as recorder:
+        for line in lines:
+            recorder.write(line)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix", "ws"])
+def test_at_full_speed_clients_get_every_byte(recording, lines, tmp_path, kind):
+    if kind == "ws":
+        pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
+        from fkp_edge.stream import WebAddress
+
+        address = WebAddress("127.0.0.1", 0)
+    else:
+        address = TcpAddress("127.0.0.1", 0) if kind == "tcp" else UnixAddress(str(tmp_path / "s"))
+    replay = Replay(recording, [address], Access())
+    player = threading.Thread(target=lambda: replay.run(fast=True))
+    player.start()
+    with connect(str(replay.outputs.addresses[0]), reconnect=False) as client:
+        got = list(client.lines())
+    player.join()
+    assert got == lines
+
+
+def test_at_its_own_pace_observations_come_as_they_were_sent(recording, lines):
+    replay = Replay(recording, [TcpAddress("127.0.0.1", 0)], Access())
+    with connect(str(replay.outputs.addresses[0]), reconnect=False) as client:
+        player = threading.Thread(target=lambda: replay.run(fast=False))
+        player.start()
+        got = list(client.lines())
+        player.join()
+    assert got == lines
+
+
+def test_a_replay_can_be_stopped(recording):
+    replay = Replay(recording, [TcpAddress("127.0.0.1", 0)], Access())
+    replay.stop()
+    assert replay.run(fast=True) == 0
+
+
+def test_a_recording_of_a_replay_is_the_recording(recording, tmp_path, lines):
+    replay = Replay(recording, [TcpAddress("127.0.0.1", 0)], Access())
+    player = threading.Thread(target=lambda: replay.run(fast=True))
+    player.start()
+    client = connect(str(replay.outputs.addresses[0]), reconnect=False)
+    with client, Recorder(tmp_path / "b.jsonl") as again:
+        for line in client.lines():
+            again.write(line)
+    player.join()
+    assert (tmp_path / "b.jsonl").read_bytes().splitlines(keepends=True)[1:] == lines
+
+
+def test_csv_has_a_row_for_each_face_and_each_frame_without(recording, tmp_path, hello):
+    out = tmp_path / "a.csv"
+    assert export_csv(recording, out) == 17 * (1 + 1 + 2)
+    header, none, one, two, three = [line.split(",") for line in out.read_text().splitlines()[:5]]
+    assert (
+        header[:14]
+        == "sequence captured_ns sent_ns state dropped face score box_x box_y box_width box_height yaw "
+        "pitch roll".split()
+    )
+    assert header[14:16] == ["left_eye_center_x", "left_eye_center_y"]
+    assert none == ["0", "1", "0", "tracking", "0"]
+    assert one[:11] == "1 1 10000000 tracking 0 1 0.987 1.5 2.5 200.25 200.25".split()
+    assert one[11:16] == ["", "", "", "123.45", "234.56"]
+    assert (two[0], three[0]) == ("2", "2")
+    assert len(one) == 14 + 2 * len(hello.points)
+
+
+def test_csv_overwrites_nothing(recording, tmp_path):
+    out = tmp_path / "a.csv"
+    out.write_text("mine")
+    with pytest.raises(InputError, match=r"a\.csv exists already; name another --out, or remove it"):
+        export_csv(recording, out)
+    assert out.read_text() == "mine"
+
+
+def test_csv_holds_no_formula(tmp_path, hello, line):
+    import msgspec
+
+    with Recorder(tmp_path / "a") as recorder:
+        recorder.write(encode(msgspec.structs.replace(hello, points=("=1+1",) * 15)))
+        recorder.write(line(1))
+    export_csv(tmp_path / "a", tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text().splitlines()[0].split(",")[14] == "'=1+1_x"
