@@ -26,7 +26,9 @@ def main(data: Path, out: Path) -> None:
     model, scenes = open_model(shipped_model()), read_scenes(data / "val/scenes")
     rows: list[dict[str, Any]] = []
     for factor, neighbors in SEARCHES:
-        detector = HaarDetector(HaarSettings(factor, neighbors, min_size=24, longest_side=1280))
+        detector = HaarDetector(
+            HaarSettings(scale_factor=factor, min_neighbors=neighbors, min_size=24, longest_side=1280)
+        )
         boxes = {scene.path: detector.detect(read_picture(scene.path)) for scene in scenes}  # once for all rows
         for score in SCORES:
             current = iter(boxes.values())

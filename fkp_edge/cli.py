@@ -49,7 +49,6 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
     run.add_argument(
         "--source",
-        default="auto",
         help="auto, picamera, v4l2:N, demo, a video file or a folder of pictures; auto takes the Pi camera, else a "
         "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
@@ -59,10 +58,14 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
     run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
-    run.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
+    run.add_argument("--threads", type=_threads, help="CPU threads of the network (default: 1)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     _add_model(run)
+    # what is not given comes from the configuration, whose type has the defaults
+    run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
+    run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
+    run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
 
     watch = commands.add_parser("watch", help="show a stream")
     watch.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")

@@ -1,6 +1,7 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py` and `cli.py` may import several stages; each handler imports what it needs.
+Only this module, `live.py`, `publishing.py`, `run_config.py` and `cli.py` may import several stages; each handler
+imports what it needs.
 """
 
 from __future__ import annotations
@@ -45,8 +46,14 @@ def print_error(error: Exception) -> None:
 def run(args: Namespace) -> int:
     """Camera or recording -> keypoints on a socket."""
     from fkp_edge.live import run_live
+    from fkp_edge.run_config import as_arguments, read_run_config
+    from fkp_edge.settings import format_toml
 
-    return run_live(args, open_model_of(args))
+    config = read_run_config(args)
+    if args.print_config:
+        print(format_toml(config), end="")
+        return 0
+    return run_live(config, open_model_of(as_arguments(config)))
 
 
 def watch(args: Namespace) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,14 +21,16 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.publishing import Publisher, read_publish_options
+from fkp_edge.run_config import RunConfig, as_arguments
 
 __all__ = ["run_live"]
 
 DEMO_SHEET = Path("fkp-demo.png")
 
 
-def run_live(args: Namespace, model: KeypointModel) -> int:
-    """Runs until the source ends or a signal comes; the exit code. `args` are those of `fkp-edge run`."""
+def run_live(config: RunConfig, model: KeypointModel) -> int:
+    """Runs until the source ends or a signal comes; the exit code."""
+    args = as_arguments(config)
     options = read_publish_options(args)  # before anything is opened or said
     if args.sheet:
         _check_sheet(args.sheet)
@@ -41,8 +42,8 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
     times = StageTimes()
     with ExitStack() as closing:
         publisher = closing.enter_context(Publisher(options, model, name, times))
-        detector = HaarDetector()
-        source = open_source(name, pace=not args.fast)
+        detector = HaarDetector(config.search)
+        source = open_source(name, pace=not args.fast, camera=config.camera)
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
         closing.callback(search.close)
         summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
@@ -52,7 +53,7 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
         sheet = ContactSheet(model.schema, every=24) if sheet_path else None
         if sheet:
             sinks.append(sheet)
-        runtime = Runtime(source, Engine(model, search, times=times), sinks)
+        runtime = Runtime(source, Engine(model, search, config.tracking, times=times), sinks)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
         for line in publisher.introduction(command):
             print(line, file=sys.stderr, flush=True)

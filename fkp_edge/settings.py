@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from fkp_edge.errors import InputError
 
-__all__ = ["Settings", "parse_settings", "read_toml", "read_values"]
+__all__ = ["Seconds", "Settings", "Share", "format_toml", "parse_settings", "read_toml", "read_values"]
 
 MAX_BYTES = 2**20
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,3 +79,14 @@ def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: s
             )
         if isinstance(value, dict) and isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct):
             _refuse_unknown(value, hints[key], f"{where} [{key}]")
+
+
+def format_toml(settings: Settings) -> str:
+    """`settings` as TOML that `read_toml` reads again; a record in a record becomes a table."""
+    lines, tables = [], []
+    for key, value in ((key, getattr(settings, key)) for key in settings.__struct_fields__):
+        if isinstance(value, Settings):
+            tables.append(f"\n[{key}]\n{format_toml(value)}")
+        else:
+            lines.append(f"{key} = {json.dumps(value)}\n")  # JSON's texts, numbers and arrays are TOML's too
+    return "".join([*lines, *tables])

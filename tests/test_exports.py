@@ -43,7 +43,7 @@ EXPORTS = {
     "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.programs": "Ended run_program",
-    "fkp_edge.settings": "Settings parse_settings read_toml read_values",
+    "fkp_edge.settings": "Seconds Settings Share format_toml parse_settings read_toml read_values",
     "fkp_edge.verify": "STAGES TOLERANCES Difference Tolerance Verification verify",
 }
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from fkp_edge.device.search import Search
@@ -20,25 +21,25 @@ from fkp_edge.geometry import Box, Crop, box_around, crop_from_box, crop_from_tr
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points
 from fkp_edge.observation import Face, Frame, Observation, State
+from fkp_edge.settings import Seconds, Settings, Share
 
 __all__ = ["Engine", "EngineSettings", "Sight", "look_at", "settle"]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
+class EngineSettings(Settings, frozen=True, kw_only=True):
     """When a face counts as found, kept and lost."""
 
-    found_score: float = 0.9
+    found_score: Share = 0.9
     """Score from which a proposed box is a face."""
-    kept_score: float = 0.5
+    kept_score: Share = 0.5
     """Score below which a tracked face is not seen: lower than `found_score`, so that it does not flicker."""
-    hold_s: float = 0.25
+    hold_s: Seconds = 0.25
     """How long a face that is not seen is held before it counts as lost."""
-    search_every_s: float = 0.1
+    search_every_s: Seconds = 0.1
     """Time between whole-frame searches at least."""
-    verify_every_s: float = 1.0
+    verify_every_s: Seconds = 1.0
     """How often Haar verifies the face of a network without a score."""
-    smallest_side: float = 24.0
+    smallest_side: Annotated[float, Meta(ge=8, le=4096)] = 24.0
     """A crop whose side falls below this many frame pixels is no face any more."""
 
 

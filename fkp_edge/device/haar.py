@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from fkp_edge.errors import MissingPartError
 from fkp_edge.geometry import Box
+from fkp_edge.settings import Settings
 
 __all__ = ["PERMISSIVE", "HaarDetector", "HaarSettings", "find_cascade"]
 
@@ -20,17 +22,16 @@ CASCADE = "haarcascade_frontalface_default.xml"
 DEBIAN_FOLDER = Path("/usr/share/opencv4/haarcascades")
 
 
-@dataclass(frozen=True, slots=True)
-class HaarSettings:
+class HaarSettings(Settings, frozen=True, kw_only=True):
     """How hard to look."""
 
-    scale_factor: float = 1.1
+    scale_factor: Annotated[float, Meta(ge=1.01, le=2)] = 1.1
     """Ratio between successive window sizes."""
-    min_neighbors: int = 3
+    min_neighbors: Annotated[int, Meta(ge=0, le=100)] = 3
     """Overlapping hits that make a face."""
-    min_size: int = 40
+    min_size: Annotated[int, Meta(ge=WINDOW, le=4096)] = 40
     """Smallest face, pixels of the given picture; 24 pixels of the reduced one at least."""
-    longest_side: int = 480
+    longest_side: Annotated[int, Meta(ge=WINDOW, le=4096)] = 480
     """The picture is reduced so that its longer side has at most this many pixels."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fkp_edge.device.sources.base import Source
+from fkp_edge.device.sources.base import CameraSettings, Source
 from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
 from fkp_edge.device.sources.files import FolderSource, VideoSource
@@ -14,6 +14,7 @@ from fkp_edge.device.sources.v4l2 import V4L2Source, list_cameras, pi_camera_nod
 from fkp_edge.errors import InputError, SourceError
 
 __all__ = [
+    "CameraSettings",
     "DemoSource",
     "FakeCamera",
     "FakePicamera2",
@@ -42,25 +43,27 @@ def resolve_auto() -> str:
     return "demo"
 
 
-def open_source(text: str, *, pace: bool = True) -> Source:
+def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None = None) -> Source:
     """The source that `text` names: picamera, v4l2:N, demo, a video file or a folder of pictures.
 
     Args:
         text: as on the command line; `auto` is resolved by `resolve_auto` first.
         pace: recordings and the demo run at their own speed; without, as fast as they are read.
+        camera: what to ask a camera for.
 
     Raises:
         InputError: `text` names nothing, or a folder without pictures.
         SourceError: the camera or video cannot be opened.
     """
+    camera = camera or CameraSettings()
     if text == "demo":
         return DemoSource(pace=pace)
     if text == "picamera":
-        return PicameraSource()
+        return PicameraSource(size=camera.size, rate=camera.rate)
     if text.split(":")[0] == "v4l2":
         if not re.fullmatch(r"v4l2:\d{1,3}", text):
             raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
-        return V4L2Source(int(text.removeprefix("v4l2:")))
+        return V4L2Source(int(text.removeprefix("v4l2:")), size=camera.size, rate=camera.rate)
     try:
         text.encode()
     except UnicodeEncodeError:  # OpenCV crashes on such a name

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 from fkp_edge.observation import Frame
+from fkp_edge.settings import Settings
 
-__all__ = ["Source"]
+__all__ = ["CameraSettings", "Source"]
+
+Pixels = Annotated[int, Meta(ge=32, le=8192)]
+
+
+class CameraSettings(Settings, frozen=True, kw_only=True):
+    """What a camera is asked for; it may give something near."""
+
+    size: tuple[Pixels, Pixels] = (640, 480)
+    """Width and height."""
+    rate: Annotated[float, Meta(ge=1, le=240)] = 30.0
+    """Frames a second."""
 
 
 class Source(Protocol):

@@ -1,0 +1,82 @@
+"""What a run is told: file, then options."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fkp_edge.cli import build_parser, main
+from fkp_edge.run_config import IN_TABLES, RunConfig, as_arguments, read_run_config
+from fkp_edge.settings import Settings, format_toml, parse_settings, read_toml
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "device/config.toml"
+
+
+def config_of(*options: str) -> RunConfig:
+    return read_run_config(build_parser().parse_args(["run", *options]))
+
+
+def keys(values: dict[str, object]) -> list[str]:
+    inner = [f"{key}.{name}" for key, value in values.items() if isinstance(value, dict) for name in value]
+    return sorted([*values, *inner])
+
+
+def test_the_documented_file_has_every_key_with_its_default() -> None:
+    assert read_toml(EXAMPLE, RunConfig) == RunConfig()
+    assert keys(tomllib.loads(EXAMPLE.read_text())) == keys(msgspec.to_builtins(RunConfig()))
+
+
+def test_every_option_of_run_is_a_key() -> None:
+    args = vars(build_parser().parse_args(["run"]))
+    read = {key for key in args if key not in ("command", "config", "print_config")}
+    flat = {key for key in RunConfig.__struct_fields__ if not isinstance(getattr(RunConfig(), key), Settings)}
+    assert read == flat | set(IN_TABLES)
+    assert config_of() == RunConfig()
+
+
+def test_options_override_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "device.toml"
+    path.write_text('source = "v4l2:0"\nthreads = 2\nstream = ["udp://127.0.0.1:9"]\n[tracking]\nhold_s = 1\n')
+    config = config_of("--config", str(path), "--source", "demo", "--stream", "tcp://127.0.0.1:0")
+    assert (config.source, config.threads, config.tracking.hold_s) == ("demo", 2, 1.0)
+    assert config.stream == ("tcp://127.0.0.1:0",)
+
+
+def test_what_is_printed_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--print-config", "--threads", "3", "--sheet", 'a "b".png']) == 0
+    printed = parse_settings(tomllib.loads(capsys.readouterr().out), RunConfig, "printed")
+    assert printed == msgspec.structs.replace(RunConfig(), threads=3, sheet='a "b".png')
+    assert format_toml(printed).count("[tracking]") == 1
+
+
+def test_what_is_not_set_is_none_and_paths_are_paths() -> None:
+    args = as_arguments(RunConfig(record="a.jsonl"))
+    assert (args.record, args.sheet, args.web) == (Path("a.jsonl"), None, None)
+    assert args.model.name == "keypoints-int8.tflite"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sorce = 'demo'", r"unknown key 'sorce'; did you mean 'source'\? known: source, stream"),
+        ("[tracking]\nhold = 1", r"\[tracking\]: unknown key 'hold'; did you mean 'hold_s'\?"),
+        ("[tracking]\nhold_s = -1", r"Expected `float` >= 0.0 - at `\$.tracking.hold_s`"),
+        ("[tracking]\nfound_score = nan", r"Expected `float` .* - at `\$.tracking.found_score`"),
+        ("threads = 1000", r"Expected `int` <= 64 - at `\$.threads`"),
+        ("[camera]\nsize = [640]", r"Expected `array` of length 2, got 1 - at `\$.camera.size`"),
+        ("accelerator = 'gpu'", r"accelerator = 'gpu'; did you mean '\w+'\? expected one of cpu, edgetpu"),
+    ],
+)
+def test_a_file_that_says_what_we_do_not_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert main(["run", "--config", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"fkp-edge: error: {path}")
+    assert re.search(message, line)
