@@ -82,6 +82,7 @@ results: $(DEV) ## measures what the README quotes (DATA=folder with test/, val/
 	.venv-dev/bin/python benchmarks/conditions.py $(DATA) $(RESULTS)/conditions.json
 	.venv-dev/bin/python benchmarks/crop_jitter.py $(DATA) $(RESULTS)/crop_jitter.json
 	.venv-dev/bin/python benchmarks/clips.py $(DATA) $(RESULTS)/clips.json
+	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
 
 clean-venv: ## removes both environments

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.errors import InputError
 
-__all__ = ["FKP15", "IBUG68", "SCHEMAS", "Points", "Schema", "from_ibug68", "schema_named"]
+__all__ = ["FKP15", "IBUG68", "SCHEMAS", "Points", "Schema", "from_ibug68", "schema_named", "to_fkp15"]
 
 Points = NDArray[np.float32]
 
@@ -188,3 +188,10 @@ def from_ibug68(points: NDArray[np.floating], schema: Schema) -> Points:
     if schema is FKP15:
         return np.stack([points[list(group)].mean(0) for group in _FKP15_FROM_68]).astype(np.float32)
     raise InputError(f"no mapping from iBUG's 68 points to schema {schema.name!r}; expected fkp15 or ibug68")
+
+
+def to_fkp15(points: Points, schema: Schema) -> Points | None:
+    """`points` (K, 2) of `schema` as the 15 of FKP15; None where the schema does not have them."""
+    if schema is FKP15:
+        return points
+    return from_ibug68(points, FKP15) if schema is IBUG68 else None

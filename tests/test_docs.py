@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fkp_edge.cli import build_parser
+from fkp_edge.device.pose import MEAN_FACE
 from fkp_edge.interpreter import open_model
 from fkp_edge.models import shipped_model
 
@@ -116,6 +117,16 @@ def test_figures_of_hostile_inputs_come_from_the_results() -> None:
     assert hostile["slow"]["ended_by_the_server"] == hostile["slow"]["connections"] == 300
 
 
+def test_pose_figures_come_from_the_results() -> None:
+    found = results("pose")["int8_against_labels_degrees"]
+    ahead, turned = found["yaw 0 to 15"], found["yaw 30 to 90"]
+    text = " ".join((REPOSITORY / "device/README.md").read_text().split())
+    assert f"by {ahead['pitch']['median']:.1f} degrees in the median (5 %: over {ahead['pitch']['p95']:.1f})" in text
+    assert f"yaw by {ahead['yaw']['median']:.1f} and roll by {ahead['roll']['median']:.1f} where" in text
+    assert f"yaw by {turned['yaw']['median']:.1f} above 30" in text
+    assert list(results("pose")["mean_face"].values()) == MEAN_FACE.tolist()
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_results_are_of_the_files_that_ship(name: str) -> None:
     sha = open_model(shipped_model(name)).file.sha256
@@ -124,7 +135,7 @@ def test_results_are_of_the_files_that_ship(name: str) -> None:
     assert {entry["sha256"] for entry in entries if entry["model"] == f"{name}.tflite"} == {sha}
 
 
-@pytest.mark.parametrize("name", ["conditions", "scenes", "stills"])
+@pytest.mark.parametrize("name", ["conditions", "pose", "scenes", "stills"])
 def test_other_results_are_of_the_file_that_ships(name: str) -> None:
     assert results(name)["model_sha256"] == open_model(shipped_model()).file.sha256
 

@@ -24,7 +24,7 @@ EXPORTS = {
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
     "crop_from_track extract iou jittered tracked_crop",
     "fkp_edge.interpreter": "Arithmetic KeypointModel list_operators open_model",
-    "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named",
+    "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named to_fkp15",
     "fkp_edge.litert": "TfliteRuntime find_runtime",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
     "fkp_edge.model_file": " ".join(

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from fkp_edge.device.pose import head_pose
 from fkp_edge.device.search import Search
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.geometry import Box, Crop, box_around, crop_from_box, crop_from_track, extract, iou
@@ -126,7 +127,8 @@ class Engine:
         faces: tuple[Face, ...] = ()
         if self._track is not None:
             sight = self._track.sight
-            faces = (Face(self._track.id, sight.score, box_around(sight.crop), sight.points),)
+            pose = head_pose(sight.points, self._model.schema)
+            faces = (Face(self._track.id, sight.score, box_around(sight.crop), sight.points, pose),)
         return Observation(frame.sequence, frame.captured_ns, state, faces, dropped)
 
     def _follow(self, frame: Frame) -> State:
