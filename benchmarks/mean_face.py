@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
-from fkp_edge.device.engine import settle
 from fkp_edge.device.pose import head_pose
+from fkp_edge.device.sight import settle
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.geometry import crop_from_labels
 from fkp_edge.interpreter import open_model

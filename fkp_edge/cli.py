@@ -15,6 +15,7 @@ from fkp_edge.models import find_model
 __all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
 MOST_THREADS = 64
+MOST_FACES = 4
 DEFAULT_STREAM = "tcp://127.0.0.1:8765"
 
 
@@ -59,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--threads", type=_threads, help="CPU threads of the network (default: 1)")
+    run.add_argument("--max-faces", type=_faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
+    run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     _add_model(run)
@@ -252,6 +255,13 @@ def _threads(text: str) -> int:
     value = _positive(text)
     if value > MOST_THREADS:  # the runtime crashes on thousands
         raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_THREADS}")
+    return value
+
+
+def _faces(text: str) -> int:
+    value = _positive(text)
+    if value > MOST_FACES:
+        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_FACES}")
     return value
 
 

@@ -53,7 +53,7 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         sheet = ContactSheet(model.schema, every=24) if sheet_path else None
         if sheet:
             sinks.append(sheet)
-        runtime = Runtime(source, Engine(model, search, config.tracking, times=times), sinks)
+        runtime = Runtime(source, Engine(model, search, config.tracking, config.smoothing, times=times), sinks)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
         for line in publisher.introduction(command):
             print(line, file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ import msgspec
 from fkp_edge.cli import DEFAULT_STREAM, MOST_THREADS
 from fkp_edge.device.engine import EngineSettings
 from fkp_edge.device.haar import HaarSettings
+from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.device.sources import CameraSettings
 from fkp_edge.models import find_model
 from fkp_edge.settings import Settings, parse_settings, read_values
@@ -42,10 +43,11 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     camera: CameraSettings = CameraSettings()
     search: HaarSettings = HaarSettings()
     tracking: EngineSettings = EngineSettings()
+    smoothing: SmoothingSettings = SmoothingSettings()
 
 
 _PATHS = ("token_file", "tls_cert", "tls_key", "mqtt_password_file", "record", "sheet")
-IN_TABLES: dict[str, tuple[str, str]] = {}
+IN_TABLES = {"max_faces": ("tracking", "max_faces"), "smoothing": ("smoothing", "enabled")}
 """Options whose key stands in a table: the table and the key."""
 
 

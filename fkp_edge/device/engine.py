@@ -6,115 +6,69 @@ nothing depends on that.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from fkp_edge.device.pose import head_pose
 from fkp_edge.device.search import Search
+from fkp_edge.device.sight import Sight, look_at, settle
+from fkp_edge.device.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.geometry import Box, Crop, box_around, crop_from_box, crop_from_track, extract, iou
+from fkp_edge.device.tracker import BESIDE, SAME_FACE, Track, hidden_tracks, is_on
+from fkp_edge.geometry import Box, Crop, box_around, crop_from_box, iou
 from fkp_edge.interpreter import KeypointModel
-from fkp_edge.keypoints import Points
 from fkp_edge.observation import Face, Frame, Observation, State
 from fkp_edge.settings import Seconds, Settings, Share
 
-__all__ = ["Engine", "EngineSettings", "Sight", "look_at", "settle"]
+__all__ = ["MOST_FACES", "Engine", "EngineSettings"]
+
+MOST_FACES = 4
 
 
 class EngineSettings(Settings, frozen=True, kw_only=True):
     """When a face counts as found, kept and lost."""
 
+    max_faces: Annotated[int, Meta(ge=1, le=MOST_FACES)] = 1
+    """Faces followed at a time; each costs an inference a frame."""
     found_score: Share = 0.9
     """Score from which a proposed box is a face."""
     kept_score: Share = 0.5
     """Score below which a tracked face is not seen: lower than `found_score`, so that it does not flicker."""
     hold_s: Seconds = 0.25
     """How long a face that is not seen is held before it counts as lost."""
+    hidden_s: Seconds = 2.0
+    """How long a face behind another one is waited for."""
     search_every_s: Seconds = 0.1
     """Time between whole-frame searches at least."""
+    new_face_every_s: Seconds = 1.0
+    """The same while faces are tracked and `max_faces` allows for more."""
     verify_every_s: Seconds = 1.0
     """How often Haar verifies the face of a network without a score."""
     smallest_side: Annotated[float, Meta(ge=8, le=4096)] = 24.0
     """A crop whose side falls below this many frame pixels is no face any more."""
 
 
-class Sight(NamedTuple):
-    """What the network saw in one crop."""
-
-    points: Points
-    """(K, 2), frame pixels."""
-    score: float
-    crop: Crop
-    """The crop that these points ask for: where to look next, and what is reported as the face's box."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Track:
-    """The face being followed."""
-
-    id: int
-    sight: Sight
-    seen_ns: int
-    """When it was last seen."""
-    verified_ns: int
-    """When Haar last saw it too; counts for networks without a score only."""
-
-
-def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight:
-    """Runs `model` on one crop of `grey`."""
-    with times.stage("crop"):
-        pixels = extract(grey, crop)
-    with times.stage("infer"):
-        raw = model.invoke(pixels)
-    with times.stage("decode"):
-        units, score = model.decode(*raw)
-        if not np.isfinite(units).all():  # a damaged float network: nothing was seen
-            units, score = model.schema.mean_shape, 0.0
-        points = crop.to_frame(units)
-        return Sight(points, score, crop_from_track(points, model.schema.mean_shape))
-
-
-def settle(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight | None:
-    """Runs `model` on a proposed crop, then on the crop that the points found there ask for, until the two agree.
-
-    None where they do not within four looks: the box was stale or framed half a face, and the points are guesses.
-    """
-    for _ in range(MOST_LOOKS):
-        sight = look_at(model, grey, crop, times)
-        if _agree(crop, sight.crop):
-            return sight
-        crop = sight.crop
-    return None
-
-
-def _agree(a: Crop, b: Crop) -> bool:
-    shift = math.hypot(a.x - b.x, a.y - b.y)
-    turn = abs(math.remainder(a.roll - b.roll, 2 * math.pi))
-    return shift < 0.08 * b.side and abs(math.log(a.side / b.side)) < 0.15 and turn < math.radians(8)
-
-
 class Engine:
-    """Follows one face. Not for use by two threads at once."""
+    """Follows faces. Not for use by two threads at once."""
 
     def __init__(
         self,
         model: KeypointModel,
         search: Search,
         settings: EngineSettings | None = None,
+        smoothing: SmoothingSettings | None = None,
         *,
         times: StageTimes | None = None,
     ) -> None:
         self._model = model
         self._search = search
         self._settings = settings or EngineSettings()
+        self._smoothing = smoothing or SmoothingSettings()
         self.times = times or StageTimes()
-        self._track: _Track | None = None
+        self._tracks: list[Track] = []
         self._next_id = 1
         self._searched_ns: int | None = None
         self._last_sequence = -1
@@ -123,81 +77,132 @@ class Engine:
         """What is seen in `frame`, given the frames before it."""
         dropped = max(0, frame.sequence - self._last_sequence - 1)
         self._last_sequence = frame.sequence
-        state = self._follow(frame)
-        faces: tuple[Face, ...] = ()
-        if self._track is not None:
-            sight = self._track.sight
-            pose = head_pose(sight.points, self._model.schema)
-            faces = (Face(self._track.id, sight.score, box_around(sight.crop), sight.points, pose),)
+        self._follow(frame)
+        self._find(frame)
+        faces = tuple(track.face for track in self._tracks if track.seen)
+        state = State.TRACKING if faces else State.HELD if self._tracks else State.SEARCHING
+        if state is State.HELD:
+            faces = tuple(track.face for track in self._tracks)
         return Observation(frame.sequence, frame.captured_ns, state, faces, dropped)
 
-    def _follow(self, frame: Frame) -> State:
-        track = self._track
-        if track is not None:
-            sight = look_at(self._model, frame.grey, track.sight.crop, self.times)
-            if self._still_there(sight, frame) and self._verified(frame):
-                self._track = replace(self._track or track, sight=sight, seen_ns=frame.captured_ns)
-                return State.TRACKING
-            if self._track is not None and frame.captured_ns - track.seen_ns > self._settings.hold_s * 1e9:
-                self._track = None
-        if self._find(frame):
-            return State.TRACKING
-        return State.HELD if self._track is not None else State.SEARCHING
+    def _follow(self, frame: Frame) -> None:
+        """Looks where each face is expected, and forgets those that were not seen for long."""
+        now = frame.captured_ns
+        seen = []
+        for track in self._tracks:
+            track.seen = False
+            track.seen_ns = min(track.seen_ns, now)  # a clock that went back must not hold a face until it caught up
+            sight = look_at(self._model, frame.grey, track.guess(now), self.times)
+            least = self._settings.found_score if track.hidden else self._settings.kept_score
+            if self._is_face(sight.crop, frame) and sight.score >= least:
+                seen.append((track, sight))
+        hidden = hidden_tracks(seen, now) if len(seen) > 1 else set()
+        for track, sight in seen:
+            if track.id not in hidden:
+                track.move(sight, now, beside=self._beside(sight, track))
+                self._report(track)
+        in_front = [track for track in self._tracks if track.seen]
+        for track in self._tracks:
+            if not track.seen:
+                track.hidden = track.hidden or is_on(track.guess(now), in_front, BESIDE)
+        self._tracks = [track for track in self._tracks if track.seen or not self._is_lost(track, now)]
+        if not self._model.has_score:
+            self._verify(frame)
 
-    def _still_there(self, sight: Sight, frame: Frame) -> bool:
+    def _is_face(self, crop: Crop, frame: Frame) -> bool:
         height, width = frame.grey.shape
-        inside = 0 <= sight.crop.x < width and 0 <= sight.crop.y < height
-        sized = self._settings.smallest_side <= sight.crop.side <= 2 * max(width, height)
-        return inside and sized and sight.score >= self._settings.kept_score
+        inside = 0 <= crop.x < width and 0 <= crop.y < height
+        return bool(inside and self._settings.smallest_side <= crop.side <= 2 * max(width, height))
 
-    def _verified(self, frame: Frame) -> bool:
-        """Without a score, only Haar can say that the track has not drifted onto the background."""
-        track = self._track
-        if self._model.has_score or track is None:
-            return True
-        if frame.captured_ns - track.verified_ns < self._settings.verify_every_s * 1e9:
-            return True
-        boxes = self._search.look(frame)
+    def _is_lost(self, track: Track, now: int) -> bool:
+        wait_s = self._settings.hidden_s if track.hidden else self._settings.hold_s
+        return bool((now - track.seen_ns) / 1e9 > wait_s)
+
+    def _verify(self, frame: Frame) -> None:
+        """Without a score, only Haar can say that a track has not drifted onto the background."""
+        every_ns = self._settings.verify_every_s * 1e9
+        due = [t for t in self._tracks if not 0 <= frame.captured_ns - t.verified_ns < every_ns]
+        boxes = self._search.look(frame) if due else None
         if boxes is None:
-            return True
-        here = box_around(track.sight.crop)
-        if any(iou(box, here) >= SAME_FACE for box in boxes):
-            self._track = replace(track, verified_ns=frame.captured_ns)
-            return True
-        self._track = None
-        return False
+            return
+        for track in due:
+            here = box_around(track.sight.crop)
+            if any(iou(box, here) >= SAME_FACE for box in boxes):
+                track.verified_ns = frame.captured_ns
+            else:
+                self._tracks.remove(track)
 
-    def _find(self, frame: Frame) -> bool:
-        """Searches the whole frame, where it is time to; True where a face is followed from now on."""
+    def _find(self, frame: Frame) -> None:
+        """Searches the whole frame, where it is time to; follows what it finds."""
+        settings, unseen = self._settings, [track for track in self._tracks if not track.seen]
+        room = settings.max_faces - len(self._tracks) + len(unseen)
+        if not room:
+            return
+        every_s = settings.search_every_s if unseen or not self._tracks else settings.new_face_every_s
         since = None if self._searched_ns is None else frame.captured_ns - self._searched_ns
-        if since is not None and 0 <= since < self._settings.search_every_s * 1e9:
-            return False
+        if since is not None and 0 <= since < every_s * 1e9:
+            return
         boxes = self._search.look(frame)
         if boxes is None:
-            return False
+            return
         self._searched_ns = frame.captured_ns
-        sight = self._best_of(frame, boxes)
-        if sight is None:
-            return False
-        held = self._track
-        if held is not None and iou(box_around(sight.crop), box_around(held.sight.crop)) >= SAME_FACE:
-            number = held.id
-        else:
-            number, self._next_id = self._next_id, self._next_id + 1
-        self._track = _Track(number, sight, frame.captured_ns, frame.captured_ns)
-        return True
+        for sight in self._new_faces(frame, boxes, room):
+            self._follow_from_now(sight, frame)
 
-    def _best_of(self, frame: Frame, boxes: Sequence[Box]) -> Sight | None:
-        """The first of the largest boxes that holds a face on which the network settles."""
+    def _new_faces(self, frame: Frame, boxes: Sequence[Box], room: int) -> list[Sight]:
+        """At most `room` faces on which the network settles, in boxes where none is followed; the largest first."""
+        seen = [track for track in self._tracks if track.seen]
+        found: list[Sight] = []
         for box in boxes[:MOST_BOXES]:
-            sight = settle(self._model, frame.grey, crop_from_box(box), self.times)
-            if sight and sight.score >= self._settings.found_score and self._still_there(sight, frame):
-                return sight
-        return None
+            crop = crop_from_box(box)
+            if len(found) == room or is_on(crop, seen):
+                continue
+            sight = settle(self._model, frame.grey, crop, self.times)
+            if not sight or sight.score < self._settings.found_score or not self._is_face(sight.crop, frame):
+                continue
+            twice = any(iou(box_around(sight.crop), box_around(other.crop)) >= SAME_FACE for other in found)
+            if not twice and not is_on(sight.crop, seen):
+                found.append(sight)
+        return found
+
+    def _follow_from_now(self, sight: Sight, frame: Frame) -> None:
+        now = frame.captured_ns
+        unseen = [track for track in self._tracks if not track.seen]
+        for track in unseen:
+            if track.may_be(sight, now):
+                track.revive(sight, now)
+                self._report(track)
+                return
+        if len(self._tracks) >= self._settings.max_faces:  # a face that is there counts more than one that was
+            self._tracks.remove(min(unseen, key=lambda track: track.seen_ns))
+        track = Track(self._next_id, sight, _raw_face(self._next_id, sight), now, now)
+        if self._smoothing.enabled:
+            track.smooth = OneEuro(self._smoothing)
+        self._next_id += 1
+        self._tracks.append(track)
+        self._report(track)
+
+    def _report(self, track: Track) -> None:
+        """Makes the face that is reported of a track, smoothed, with its pose; learns its looks beside others."""
+        sight = track.sight
+        points, crop = sight.points, sight.crop
+        if track.smooth is not None:
+            rows = np.concatenate([points, [[crop.x, crop.y], [crop.side, 0.0]]])
+            rows = track.smooth(rows, track.seen_ns, crop.side)
+            points, (x, y), side = rows[:-2].astype(np.float32), rows[-2].tolist(), float(rows[-1, 0])
+            crop = Crop(x, y, side, crop.roll)
+        pose = head_pose(points, self._model.schema)
+        track.face = Face(track.id, sight.score, box_around(crop), points, pose)
+        if self._settings.max_faces > 1 and not self._beside(sight, track):
+            track.remember(sight)
+
+    def _beside(self, sight: Sight, track: Track) -> bool:
+        return is_on(sight.crop, [other for other in self._tracks if other is not track], BESIDE)
 
 
-SAME_FACE = 0.2
-"""Intersection over union from which a box is taken for that of the face followed so far."""
-MOST_LOOKS = 4
+def _raw_face(number: int, sight: Sight) -> Face:
+    return Face(number, sight.score, box_around(sight.crop), sight.points)
+
+
 MOST_BOXES = 5
 """Boxes of one search that are looked at: bounds the time of a frame."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.device.engine import Sight, settle
 from fkp_edge.device.haar import HaarDetector, HaarSettings
 from fkp_edge.device.search import Detect
+from fkp_edge.device.sight import Sight, settle
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.geometry import box_around, crop_from_box, extract, iou
 from fkp_edge.interpreter import KeypointModel
@@ -70,4 +70,4 @@ class StillFinder:
         units, score = self._model.predict(np.ascontiguousarray(pixels[:, ::-1]))
         mirrored = sight.crop.to_frame(self._model.schema.mirrored(units))
         points = np.asarray((sight.points + mirrored) / 2, np.float32)
-        return Sight(points, (sight.score + score) / 2, sight.crop)
+        return Sight(points, (sight.score + score) / 2, sight.crop, pixels)
