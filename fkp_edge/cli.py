@@ -92,6 +92,11 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
     export.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="one row a face")
 
+    tune = commands.add_parser("tune", help="recording -> smoothing that suits it")
+    tune.add_argument("recording", type=Path, metavar="FILE", help="what run --no-smoothing --record wrote")
+    tune.add_argument("--plot", type=Path, metavar="FILE.png", help="draw jitter against lag of all settings tried")
+    tune.add_argument("--json", action="store_true", help="print all settings tried as JSON")
+
     predict = commands.add_parser("predict", help="faces and keypoints in pictures")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
     predict.add_argument("--json", action="store_true", help="print one JSON line a picture")

@@ -1,7 +1,7 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py`, `run_config.py` and `cli.py` may import several stages; each handler
-imports what it needs.
+Only this module, `live.py`, `publishing.py`, `run_config.py`, `tune_command.py` and `cli.py` may import several
+stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
     "replay",
     "run",
     "train",
+    "tune",
     "verify",
     "watch",
 ]
@@ -219,6 +220,13 @@ def train(args: Namespace) -> int:
         print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")
     print(result.model)
     return 0
+
+
+def tune(args: Namespace) -> int:
+    """Recording -> smoothing that suits it."""
+    from fkp_edge import tune_command
+
+    return tune_command.tune(args)
 
 
 def convert(args: Namespace) -> int:

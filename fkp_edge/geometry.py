@@ -124,9 +124,10 @@ def crop_from_track(points: NDArray[np.floating], mean_shape: NDArray[np.floatin
     normalised in place, scale and roll.
     """
     source, target = _as_complex(mean_shape), _as_complex(points)  # a similarity is one complex multiplication
-    source_mean, target_mean = complex(source.mean()), complex(target.mean())
+    count = len(source)
+    source_mean, target_mean = complex(source.sum()) / count, complex(target.sum()) / count
     centred = source - source_mean
-    turn = complex(np.vdot(centred, target) / np.vdot(centred, centred).real)
+    turn = complex(np.vdot(centred, target)) / complex(np.vdot(centred, centred)).real
     centre = target_mean + turn * (0.5 + 0.5j - source_mean)
     side = max(abs(turn), 1e-3)  # points that all coincide still give a crop, whose score is then low
     return Crop(centre.real, centre.imag, side, cmath.phase(turn))

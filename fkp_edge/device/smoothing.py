@@ -22,9 +22,9 @@ class SmoothingSettings(Settings, frozen=True, kw_only=True):
 
     enabled: bool = True
     """False reports the points as the network gave them."""
-    min_cutoff_hz: Annotated[float, Meta(ge=0.01, le=1000)] = 1.5
+    min_cutoff_hz: Annotated[float, Meta(ge=0.01, le=1000)] = 1.0
     """Of a face that stands still: lower trembles less."""
-    beta: Annotated[float, Meta(ge=0, le=1000)] = 10.0
+    beta: Annotated[float, Meta(ge=0, le=1000)] = 20.0
     """Hz by which a point's speed of one side of its face's box a second raises that: higher lags less."""
 
 
@@ -59,12 +59,12 @@ class OneEuro:
         if last is None or self._speeds is None or not 0 < dt <= LONGEST_GAP_S:
             return self._restart(new)
         step = new - last
-        if abs(complex(*step.mean(0))) > JUMP * side:
+        if abs(complex(*step.sum(0).tolist())) > JUMP * side * len(step):
             return self._restart(new)
         self._speeds += _share(SPEED_CUTOFF_HZ, dt) * (step / (dt * side) - self._speeds)
-        speed = np.sqrt((self._speeds * self._speeds).sum(1, keepdims=True))
+        speed = np.hypot(self._speeds[:, :1], self._speeds[:, 1:])
         turns = 2 * math.pi * dt * (self._settings.min_cutoff_hz + self._settings.beta * speed)
-        self._values = last + turns / (1 + turns) * step
+        self._values = last + step * (turns / (1 + turns))
         return self._values
 
     def _restart(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

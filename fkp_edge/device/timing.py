@@ -5,8 +5,6 @@ from __future__ import annotations
 import bisect
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,6 +17,21 @@ KEPT = 9000
 BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Upper bounds of the buckets in which all durations are counted."""
 _BOUNDS_NS = [round(bound * 1e9) for bound in BOUNDS_S]
+
+
+class _Stage:
+    """A block that is timed; a class, since a generator costs as much as some stages."""
+
+    __slots__ = ("_name", "_start", "_times")
+
+    def __init__(self, times: StageTimes, name: str) -> None:
+        self._times, self._name = times, name
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter_ns()
+
+    def __exit__(self, *_: object) -> None:
+        self._times.add(self._name, time.perf_counter_ns() - self._start)
 
 
 class StageTimes:
@@ -37,14 +50,9 @@ class StageTimes:
         self._buckets.setdefault(stage, [0] * (len(BOUNDS_S) + 1))[bisect.bisect_left(_BOUNDS_NS, duration_ns)] += 1
         self._kept.setdefault(stage, deque(maxlen=KEPT)).append(duration_ns)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> _Stage:
         """Times its block as stage `name`."""
-        start = time.perf_counter_ns()
-        try:
-            yield
-        finally:
-            self.add(name, time.perf_counter_ns() - start)
+        return _Stage(self, name)
 
     def histograms(self) -> dict[str, tuple[list[int], float]]:
         """Of each stage: how many durations fell below each of `BOUNDS_S` and above the bound before, then above the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -29,6 +30,16 @@ POSES = [(0, 0, 0), (30, 0, 0), (-30, 0, 0), (0, 20, 0), (0, -20, 0), (0, 0, 40)
 @pytest.mark.parametrize("place", [{"x": 320, "y": 240}, {"x": 40, "y": 420, "side": 60}])
 def test_gives_back_the_pose_wherever_the_face_is(pose: tuple[float, float, float], place: dict[str, float]) -> None:
     assert head_pose(seen(pose, **place), FKP15) == pytest.approx(pose, abs=1.5)
+
+
+@pytest.mark.parametrize("pose", POSES)
+def test_solve_pnp_agrees(pose: tuple[float, float, float]) -> None:
+    points = seen(pose) + np.random.default_rng(1).normal(0, 1.0, (15, 2)).astype(np.float32)
+    camera = np.diag([DISTANCE * 150, DISTANCE * 150, 1.0])
+    centred = points.astype(np.float64) - points.mean(0)
+    _, turn, _ = cv2.solvePnP(MEAN_FACE, centred, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    away = cv2.Rodrigues(turn)[0] @ rotation(head_pose(points, FKP15)).T
+    assert np.degrees(np.linalg.norm(cv2.Rodrigues(away)[0])) < 2.5
 
 
 def test_yaw_to_the_subjects_left_moves_the_nose_to_the_right_of_the_picture() -> None:

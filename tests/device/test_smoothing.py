@@ -30,7 +30,7 @@ def line(count: int, step: float) -> np.ndarray:
 
 
 def test_a_still_point_trembles_less() -> None:
-    assert smoothed(noise(300))[30:].std() < 0.5 * noise(300)[30:].std()
+    assert smoothed(noise(300, 0.3))[30:].std() < 0.5 * noise(300, 0.3)[30:].std()
 
 
 def test_a_moving_point_lags_less_with_more_beta() -> None:
