@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from fkp_edge.device.contact_sheet import ContactSheet
@@ -18,6 +19,7 @@ from fkp_edge.device.search import InlineSearch, ThreadedSearch
 from fkp_edge.device.sources import open_source, resolve_auto
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.watchdog import Watchdog
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.publishing import Publisher, read_publish_options
@@ -43,7 +45,8 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
     with ExitStack() as closing:
         publisher = closing.enter_context(Publisher(options, model, name, times))
         detector = HaarDetector(config.search)
-        source = open_source(name, pace=not args.fast, camera=config.camera)
+        opens = partial(open_source, name, pace=not args.fast, camera=config.camera)
+        source = opens()
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
         closing.callback(search.close)
         summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
@@ -53,7 +56,9 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         sheet = ContactSheet(model.schema, every=24) if sheet_path else None
         if sheet:
             sinks.append(sheet)
-        runtime = Runtime(source, Engine(model, search, config.tracking, config.smoothing, times=times), sinks)
+        sinks.append(Watchdog(os.environ))
+        engine = Engine(model, search, config.tracking, config.smoothing, times=times)
+        runtime = Runtime(source, engine, sinks, reopen=opens, settings=config.supervision)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
         for line in publisher.introduction(command):
             print(line, file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ import msgspec
 from fkp_edge.cli import DEFAULT_STREAM, MOST_THREADS
 from fkp_edge.device.engine import EngineSettings
 from fkp_edge.device.haar import HaarSettings
+from fkp_edge.device.runtime import SupervisionSettings
 from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.device.sources import CameraSettings
 from fkp_edge.models import find_model
@@ -44,6 +45,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     search: HaarSettings = HaarSettings()
     tracking: EngineSettings = EngineSettings()
     smoothing: SmoothingSettings = SmoothingSettings()
+    supervision: SupervisionSettings = SupervisionSettings()
 
 
 _PATHS = ("token_file", "tls_cert", "tls_key", "mqtt_password_file", "record", "sheet")

@@ -72,9 +72,12 @@ class Engine:
         self._next_id = 1
         self._searched_ns: int | None = None
         self._last_sequence = -1
+        self._shape: tuple[int, ...] = ()
 
     def process(self, frame: Frame) -> Observation:
         """What is seen in `frame`, given the frames before it."""
+        if frame.grey.shape != self._shape:  # other pixels: no place in the frame before is one in this
+            self._tracks, self._shape = [], frame.grey.shape
         dropped = max(0, frame.sequence - self._last_sequence - 1)
         self._last_sequence = frame.sequence
         self._follow(frame)

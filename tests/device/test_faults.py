@@ -1,0 +1,169 @@
+"""Cameras that stall, fail, lie about their clock or give no pictures: 200 seeded sequences of that."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fkp_edge.device.admission import OLDEST_NS, Admission
+from fkp_edge.device.engine import Engine
+from fkp_edge.device.runtime import Runtime, SupervisionSettings
+from fkp_edge.device.search import FakeSearch
+from fkp_edge.device.sources import FakeCamera
+from fkp_edge.errors import SourceError
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.observation import Frame, Observation, State
+
+STALL_S = 0.02
+QUICK = SupervisionSettings(stall_s=STALL_S, retry_s=0.001, longest_retry_s=0.005)
+GREY = np.zeros((48, 64), np.uint8)
+FAULTS = ("freeze", "exception", "size", "dtype", "none", "forward", "back", "stale", "slow sink")
+HANG_S = 20.0
+"""A guard against tests that never end, not a time that is measured."""
+
+
+class Story:
+    """A camera that lives through random faults, several times over, and is well in the end."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._cameras = 0
+        self.is_well = threading.Event()
+        self.sink_sleeps = False
+        self.told: list[str] = []
+
+    def open(self) -> FakeCamera:
+        self._cameras += 1
+        if 1 < self._cameras < 4 and self._rng.random() < 0.3:
+            self.told.append("cannot open")
+            raise SourceError("busy")
+        return FakeCamera(self._frames(faulty=self._cameras < 5), live=True)
+
+    def _frames(self, *, faulty: bool) -> Iterator[Frame | Exception | None]:
+        clock_ns = 0
+        for sequence in itertools.islice(itertools.count(), 12 if faulty else None):
+            fault = str(self._rng.choice(FAULTS)) if faulty and self._rng.random() < 0.3 else ""
+            clock_ns += {"forward": 10**13, "back": -(10**13)}.get(fault, 0)
+            self.sink_sleeps = fault == "slow sink"
+            if fault:
+                self.told.append(fault)
+            yield from self._frame(fault, sequence, clock_ns)
+
+    def _frame(self, fault: str, sequence: int, clock_ns: int) -> Iterator[Frame | Exception | None]:
+        if fault == "freeze":
+            threading.Event().wait(1.5 * STALL_S)
+        if fault == "exception":
+            yield [SourceError("unplugged"), ValueError("driver"), RuntimeError("gone")][int(self._rng.integers(3))]
+        if fault == "none":
+            yield None
+        grey = {"size": GREY[:, :5], "dtype": GREY.astype(np.float32)}.get(fault, GREY)
+        threading.Event().wait(0.0005)
+        yield Frame(grey, time.monotonic_ns() + clock_ns, sequence - 3 * (fault == "stale"))
+
+
+def live_through(seed: int, model: KeypointModel) -> tuple[list[tuple[bool, Observation]], Story]:
+    """What is published while the camera has faults and until it is well again."""
+    story, published = Story(seed), []
+    well = 0
+
+    def sink(frame: Frame | None, observation: Observation) -> None:
+        nonlocal well
+        published.append((frame is not None, observation))
+        if story.sink_sleeps:
+            threading.Event().wait(0.002)
+        well += frame is not None and story._cameras >= 5
+        if well >= 3 or time.monotonic() > deadline:
+            runtime.stop()
+
+    runtime = Runtime(story.open(), Engine(model, FakeSearch()), [sink], reopen=story.open, settings=QUICK)
+    deadline = time.monotonic() + HANG_S
+    runtime.run()
+    assert well >= 3, f"seed {seed} did not recover from {story.told}"
+    return published, story
+
+
+@pytest.mark.parametrize("first", range(0, 200, 20))
+def test_recovers_never_raises_and_never_goes_back(model: KeypointModel, first: int) -> None:
+    for seed in range(first, first + 20):
+        published, story = live_through(seed, model)
+        frames = [o for is_frame, o in published if is_frame]
+        for name in ("sequence", "captured_ns"):
+            values = [getattr(o, name) for o in frames]
+            assert values == sorted(set(values)), (seed, name, story.told)
+        assert any(o.state is State.NO_CAMERA for _, o in published), (seed, story.told)
+
+
+def test_a_failure_is_said_at_once(model: KeypointModel) -> None:
+    published, _ = live_through(0, model)
+    index, (_, beat) = next((i, p) for i, p in enumerate(published) if not p[0])
+    assert (beat.state, beat.faces) == (State.NO_CAMERA, ())
+    assert beat.sequence == (published[index - 1][1].sequence if index else 0)
+
+
+class Wedged(FakeCamera):
+    """Never comes back from its second `read`."""
+
+    def __init__(self, release: threading.Event) -> None:
+        super().__init__([Frame(GREY, 0, 0)], live=True)
+        self._release = release
+
+    def read(self) -> Frame | None:
+        if self.reads:
+            self._release.wait(HANG_S)
+        return super().read()
+
+
+def test_a_driver_that_never_comes_back_costs_a_bounded_number_of_threads(model: KeypointModel) -> None:
+    release = threading.Event()
+    beats = 0
+
+    def sink(frame: Frame | None, observation: Observation) -> None:
+        nonlocal beats
+        beats += frame is None
+        if beats == 4:  # 3 stuck, then a heartbeat
+            runtime.stop()
+
+    def open_again() -> FakeCamera:
+        return Wedged(release)
+
+    runtime = Runtime(Wedged(release), Engine(model, FakeSearch()), [sink], reopen=open_again, settings=QUICK)
+    runtime.run()
+    stuck = [thread for thread in threading.enumerate() if thread.name == "capture"]
+    release.set()
+    for thread in stuck:
+        thread.join(HANG_S)
+    assert runtime.reopened == 2
+    assert len(stuck) == 3
+
+
+def test_a_recording_is_not_opened_again(model: KeypointModel) -> None:
+    camera = FakeCamera([Frame(GREY, 0, 0), SourceError("damaged")])
+    with pytest.raises(SourceError, match="damaged"):
+        Runtime(camera, Engine(model, FakeSearch()), [], reopen=lambda: camera, settings=QUICK).run()
+
+
+def test_times_of_a_camera_whose_clock_jumps_stay_near_ours() -> None:
+    admission, now = Admission(live=True), 10**15
+    claimed = [now, now + 10**12, now + 3, now - OLDEST_NS - 1, now + 5]
+    given = [admission.admit(Frame(GREY, at, i), now + i).captured_ns - now for i, at in enumerate(claimed)]
+    assert given == sorted(set(given))
+    assert given[-1] <= 10
+
+
+def test_another_camera_goes_on_counting() -> None:
+    admission = Admission(live=True)
+    first = [admission.admit(Frame(GREY, 0, i), 10).sequence for i in (0, 1, 4)]
+    admission.restart()
+    assert (first, admission.admit(Frame(GREY, 0, 0), 20).sequence) == ([0, 1, 4], 5)
+
+
+@pytest.mark.parametrize("grey", [GREY.astype(np.int16), GREY[None], GREY[:10], None])
+def test_what_is_no_picture_is_refused(grey: np.ndarray | None) -> None:
+    admission = Admission(live=False)
+    assert admission.admit(Frame(grey, 0, 0), 0) is None
+    assert admission.refused == 1
