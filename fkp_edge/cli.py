@@ -50,7 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
     run.add_argument(
         "--source",
-        help="auto, picamera, v4l2:N, demo, a video file or a folder of pictures; auto takes the Pi camera, else a "
+        help="auto, picamera, v4l2:N, demo, a video file, a folder of pictures, a URL such as rtsp://HOST/PATH, or "
+        "gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes the Pi camera, else a "
         "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
     _add_streams(run)

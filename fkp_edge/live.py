@@ -16,7 +16,7 @@ from fkp_edge.device.engine import Engine
 from fkp_edge.device.haar import HaarDetector
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.search import InlineSearch, ThreadedSearch
-from fkp_edge.device.sources import open_source, resolve_auto
+from fkp_edge.device.sources import PipeSource, open_source, resolve_auto, without_password
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.watchdog import Watchdog
@@ -43,10 +43,11 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         print(why, file=sys.stderr, flush=True)
     times = StageTimes()
     with ExitStack() as closing:
-        publisher = closing.enter_context(Publisher(options, model, name, times))
+        publisher = closing.enter_context(Publisher(options, model, without_password(name), times))
         detector = HaarDetector(config.search)
         opens = partial(open_source, name, pace=not args.fast, camera=config.camera)
         source = opens()
+        reopen = None if isinstance(source, PipeSource) else opens  # its writer is gone for good
         search = ThreadedSearch(detector.detect, times) if source.live else InlineSearch(detector.detect, times)
         closing.callback(search.close)
         summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
@@ -58,7 +59,7 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
             sinks.append(sheet)
         sinks.append(Watchdog(os.environ))
         engine = Engine(model, search, config.tracking, config.smoothing, times=times)
-        runtime = Runtime(source, engine, sinks, reopen=opens, settings=config.supervision)
+        runtime = Runtime(source, engine, sinks, reopen=reopen, settings=config.supervision)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
         for line in publisher.introduction(command):
             print(line, file=sys.stderr, flush=True)

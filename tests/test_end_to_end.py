@@ -261,3 +261,14 @@ def test_a_terminal_that_nobody_reads_does_not_stop_the_stream(tmp_path: Path) -
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
     assert len(seen) == 60
+
+
+def test_a_pipe_that_falls_silent_does_not_keep_a_run_from_ending() -> None:
+    command = [sys.executable, "-m", "fkp_edge", "run", "--source", "gray:64x48", "--stream", "tcp://127.0.0.1:0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write(bytes(64 * 48))
+        process.stdin.flush()
+        assert any(b"searching" in line for line in process.stderr)
+        process.terminate()
+        assert process.wait(20) == 0
+        assert b"frames            1 (0 dropped)" in process.stdout.read()

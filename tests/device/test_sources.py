@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,10 +22,13 @@ from fkp_edge.device.sources import (
     FakePicamera2,
     FolderSource,
     PicameraSource,
+    PipeSource,
     Source,
+    UrlSource,
     V4L2Source,
     VideoSource,
     open_source,
+    without_password,
 )
 from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, SourceError
@@ -63,14 +71,50 @@ def folder(tmp_path: Path) -> Path:
     return pictures
 
 
-@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera"])
-def source(request: pytest.FixtureRequest, video: Path, folder: Path) -> Source:
+def planes(grey: np.ndarray) -> np.ndarray:
+    """YUV 4:2:0 of a grey picture."""
+    return np.concatenate([grey, np.full((grey.shape[0] // 2, grey.shape[1]), 128, np.uint8)])
+
+
+def piped(text: str, frames: Sequence[np.ndarray], *, cut: int = 0) -> PipeSource:
+    """A pipe into which a thread writes `frames`, all but the last `cut` bytes."""
+    reading, writing = os.pipe()
+    content = b"".join(frame.tobytes() for frame in frames)
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as out:
+            out.write(content[: len(content) - cut])
+
+    threading.Thread(target=write, daemon=True).start()
+    return PipeSource(text, pipe=os.fdopen(reading, "rb", buffering=0))
+
+
+@pytest.fixture
+def served(video: Path) -> Iterator[str]:
+    """URL of a server that has the video."""
+    handler = partial(QuietHandler, directory=str(video.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera", "gray", "yuv420", "url"])
+def source(request: pytest.FixtureRequest, video: Path, folder: Path, served: str) -> Source:
     frames = (Frame(drawn(i), 1_000_000 * i, i) for i in range(FRAMES))
     makers: dict[str, Callable[[], Source]] = {
         "demo": lambda: DemoSource(pace=False),
         "video": lambda: VideoSource(video, pace=False),
         "folder": lambda: FolderSource(folder, pace=False),
         "fake": lambda: FakeCamera(frames),
+        "gray": lambda: piped("gray:160x120", [drawn(i) for i in range(FRAMES)]),
+        "yuv420": lambda: piped("yuv420:160x120", [planes(drawn(i)) for i in range(FRAMES)]),
+        "url": lambda: UrlSource(f"{served}/drawn.avi", pace=False),
         "picamera": lambda: PicameraSource(FakePicamera2([drawn(i) for i in range(FRAMES)]), size=(160, 120)),
     }
     return makers[request.param]()
@@ -166,10 +210,20 @@ def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "gray:640",
+            "source 'gray:640' has no size; expected gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT, with :PATH for a named "
+            "pipe, such as gray:640x480",
+        ),
+        (
+            "yuv420:641x480",
+            "source 'yuv420:641x480': expected sides of 32 to 8192 pixels, even ones for yuv420",
+        ),
         ("v4l2:x", "source 'v4l2:x' has no device number; expected v4l2:0 for /dev/video0"),
         (
             "nowhere.mp4",
-            "source 'nowhere.mp4' does not exist; expected auto, picamera, v4l2:N, demo, a video file or a folder",
+            "source 'nowhere.mp4' does not exist; expected auto, picamera, v4l2:N, demo, a video file, a folder, "
+            "a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input",
         ),
     ],
 )
@@ -197,3 +251,49 @@ def test_a_camera_that_may_not_be_opened_is_still_a_camera(tmp_path: Path, monke
 def test_a_source_name_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(InputError, match="is not UTF-8; rename the file"):
         open_source("v\udcff.mp4")
+
+
+@pytest.mark.parametrize(("text", "pack"), [("gray:160x120", lambda grey: grey), ("yuv420:160x120", planes)])
+def test_a_pipe_gives_the_grey_plane_and_ends_with_its_writer(text: str, pack: Callable) -> None:
+    source = piped(text, [pack(drawn(i)) for i in range(3)])
+    assert source.live
+    frames = [source.read() for _ in range(4)]
+    source.close()
+    assert [np.array_equal(f.grey, drawn(i)) for i, f in enumerate(frames[:3])] == [True] * 3
+    assert frames[3] is None
+
+
+def test_a_pipe_that_ends_in_a_frame_says_so() -> None:
+    source = piped("gray:160x120", [drawn(0), drawn(1)], cut=1000)
+    source.read()
+    with pytest.raises(SourceError, match=r"ended after 18200 of the 19200 bytes of frame 1; does its writer give"):
+        source.read()
+    source.close()
+
+
+def test_raw_frames_in_a_file_are_a_recording(tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(drawn(0).tobytes() * 3)
+    source = open_source(f"gray:160x120:{tmp_path / 'raw'}")
+    assert not source.live
+    assert play(source) == 3
+
+
+def test_a_url_of_a_file_gives_all_its_frames(served: str) -> None:
+    source = open_source(f"{served}/drawn.avi", pace=False)
+    assert not source.live
+    assert play(source) == FRAMES
+
+
+def test_a_url_that_does_not_answer_keeps_its_password_to_itself() -> None:
+    with pytest.raises(SourceError) as caught:
+        open_source("http://user:secret@127.0.0.1:9/stream?key=secret")
+    assert str(caught.value).startswith("http://127.0.0.1:9/stream gives no video; expected a camera or file")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("rtsp://u:p@cam:554/a?t=1", "rtsp://cam:554/a"), ("v4l2:0", "v4l2:0"), ("clip@home.mp4", "clip@home.mp4")],
+)
+def test_what_is_shown_of_a_source(text: str, shown: str) -> None:
+    assert without_password(text) == shown

@@ -10,6 +10,8 @@ from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
 from fkp_edge.device.sources.files import FolderSource, VideoSource
 from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
+from fkp_edge.device.sources.pipe import PipeSource
+from fkp_edge.device.sources.url import SCHEMES, UrlSource, without_password
 from fkp_edge.device.sources.v4l2 import V4L2Source, list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, SourceError
 
@@ -20,11 +22,14 @@ __all__ = [
     "FakePicamera2",
     "FolderSource",
     "PicameraSource",
+    "PipeSource",
     "Source",
+    "UrlSource",
     "V4L2Source",
     "VideoSource",
     "open_source",
     "resolve_auto",
+    "without_password",
 ]
 
 
@@ -44,7 +49,7 @@ def resolve_auto() -> str:
 
 
 def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None = None) -> Source:
-    """The source that `text` names: picamera, v4l2:N, demo, a video file or a folder of pictures.
+    """The source that `text` names: picamera, v4l2:N, demo, a URL, a pipe, a video file or a folder.
 
     Args:
         text: as on the command line; `auto` is resolved by `resolve_auto` first.
@@ -64,6 +69,10 @@ def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None =
         if not re.fullmatch(r"v4l2:\d{1,3}", text):
             raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
         return V4L2Source(int(text.removeprefix("v4l2:")), size=camera.size, rate=camera.rate)
+    if text.split(":")[0] in ("gray", "yuv420"):
+        return PipeSource(text)
+    if text.partition("://")[0].lower() in SCHEMES and "://" in text:
+        return UrlSource(text, pace=pace)
     try:
         text.encode()
     except UnicodeEncodeError:  # OpenCV crashes on such a name
@@ -73,6 +82,7 @@ def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None =
         return FolderSource(path, pace=pace)
     if not path.exists():
         raise InputError(
-            f"source {text!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file or a folder"
+            f"source {text!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file, a folder, "
+            "a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
         )
     return VideoSource(path, pace=pace)
