@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run device-env test lint types check-imports pytest models results clean-venv
+.PHONY: help run device-env test lint types check-imports test-picamera pytest models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -52,6 +52,9 @@ types: $(DEV) ## mypy --strict
 
 check-imports: $(DEV) ## which room may import which
 	.venv-dev/bin/lint-imports --no-cache
+
+test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamera's virtual camera (root, mmdebstrap)
+	FKP_EDGE_PICAMERA_ROOT=$(abspath .picamera) .venv-dev/bin/pytest -rs tests/device/test_picamera.py
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)

@@ -297,3 +297,19 @@ def test_a_url_that_does_not_answer_keeps_its_password_to_itself() -> None:
 )
 def test_what_is_shown_of_a_source(text: str, shown: str) -> None:
     assert without_password(text) == shown
+
+
+def test_a_picamera_that_gives_another_format_is_refused() -> None:
+    camera = FakePicamera2([], gives="RGB888")
+    with pytest.raises(SourceError, match=r"does not start: it gives RGB888, expected one of YUV420, YVU420, NV12"):
+        PicameraSource(camera)
+    assert camera.calls == ["close"]
+
+
+def test_a_picamera_whose_frames_change_their_size_is_an_error_and_loses_no_request() -> None:
+    camera = FakePicamera2([drawn(0), drawn(1, (64, 40))])
+    source = PicameraSource(camera, size=(160, 120))
+    source.read()
+    with pytest.raises(SourceError, match=r"gave an array of \(60, 64\) after 1 frames, expected rows for 160x120"):
+        source.read()
+    assert camera.held == 0

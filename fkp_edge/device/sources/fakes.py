@@ -54,13 +54,20 @@ class FakePicamera2:
     STRIDE = 64
     """Rows are padded to a multiple of this, as on a Pi 4."""
 
-    def __init__(self, pictures: Iterable[NDArray[np.uint8]], *, start_error: Exception | None = None) -> None:
-        """Gives `pictures` (H, W), one a request, and times out after the last."""
+    def __init__(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        *,
+        start_error: Exception | None = None,
+        gives: str = "YUV420",
+    ) -> None:
+        """Gives `pictures` (H, W) in the format `gives`, one a request, and times out after the last."""
         self.calls: list[str] = []
         self.held = 0
         """Requests given and not released."""
         self._pictures = iter(pictures)
         self._start_error = start_error
+        self._gives = gives
         self._configuration: dict[str, Any] = {}
 
     def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
@@ -70,7 +77,10 @@ class FakePicamera2:
     def configure(self, configuration: dict[str, Any]) -> None:
         """Takes the configuration, its size made even as libcamera does."""
         width, height = configuration["main"]["size"]
-        main = configuration["main"] | {"size": (width - width % 2, height - height % 2)}
+        main = configuration["main"] | {
+            "size": (width - width % 2, height - height % 2),
+            "format": self._gives,
+        }
         self._configuration = configuration | {"main": main}
 
     def camera_configuration(self) -> dict[str, Any]:

@@ -77,7 +77,10 @@ class PicameraSource:
             )
             self._camera.configure(wanted)
             # libcamera aligns sizes, and pads each row to its stride: only what it says back holds
-            self._size: tuple[int, int] = tuple(self._camera.camera_configuration()["main"]["size"])
+            given = self._camera.camera_configuration()["main"]
+            self._size: tuple[int, int] = tuple(given["size"])
+            if given["format"] not in GREY_FIRST:
+                raise RuntimeError(f"it gives {given['format']}, expected one of {', '.join(GREY_FIRST)}")
             self._camera.start()
         except (RuntimeError, OSError) as error:
             self._camera.close()
@@ -107,6 +110,11 @@ class PicameraSource:
         try:
             width, height = self._size
             planes = request.make_array("main")
+            if planes.ndim != 2 or planes.shape[0] < height or planes.shape[1] < width:
+                raise SourceError(
+                    f"the Pi camera gave an array of {planes.shape} after {self._count} frames, expected rows for "
+                    f"{width}x{height}; another program may have configured it"
+                )
             grey = np.array(planes[:height, :width], np.uint8, order="C", copy=True)
             captured_ns = int(request.get_metadata().get("SensorTimestamp", 0)) or time.monotonic_ns()
         finally:
@@ -122,6 +130,8 @@ class PicameraSource:
             self._camera.close()
 
 
+GREY_FIRST = ("YUV420", "YVU420", "NV12", "NV21")
+"""Formats whose array begins with the grey plane, rows padded to the stride or not."""
 HOLDERS = "fuser -v /dev/media* /dev/video*"
 
 
