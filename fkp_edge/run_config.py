@@ -10,8 +10,8 @@ import msgspec
 
 from fkp_edge.cli import DEFAULT_STREAM, MOST_THREADS
 from fkp_edge.device.engine import EngineSettings
-from fkp_edge.device.haar import HaarSettings
 from fkp_edge.device.runtime import SupervisionSettings
+from fkp_edge.device.search import SearchSettings
 from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.device.sources import CameraSettings
 from fkp_edge.models import find_model
@@ -42,7 +42,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     accelerator: Literal["cpu", "edgetpu"] = "cpu"
     threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
     camera: CameraSettings = CameraSettings()
-    search: HaarSettings = HaarSettings()
+    search: SearchSettings = SearchSettings()
     tracking: EngineSettings = EngineSettings()
     smoothing: SmoothingSettings = SmoothingSettings()
     supervision: SupervisionSettings = SupervisionSettings()

@@ -13,12 +13,12 @@ import numpy as np
 from msgspec import Meta
 
 from fkp_edge.device.pose import head_pose
-from fkp_edge.device.search import Search
+from fkp_edge.device.search import Proposal, Search
 from fkp_edge.device.sight import Sight, look_at, settle
 from fkp_edge.device.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracker import BESIDE, SAME_FACE, Track, hidden_tracks, is_on
-from fkp_edge.geometry import Box, Crop, box_around, crop_from_box, iou
+from fkp_edge.geometry import Crop, box_around, crop_from_box, iou
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.observation import Face, Frame, Observation, State
 from fkp_edge.settings import Seconds, Settings, Share
@@ -130,7 +130,7 @@ class Engine:
             return
         for track in due:
             here = box_around(track.sight.crop)
-            if any(iou(box, here) >= SAME_FACE for box in boxes):
+            if any(iou(box_around(_as_crop(box)), here) >= SAME_FACE for box in boxes):
                 track.verified_ns = frame.captured_ns
             else:
                 self._tracks.remove(track)
@@ -152,12 +152,11 @@ class Engine:
         for sight in self._new_faces(frame, boxes, room):
             self._follow_from_now(sight, frame)
 
-    def _new_faces(self, frame: Frame, boxes: Sequence[Box], room: int) -> list[Sight]:
-        """At most `room` faces on which the network settles, in boxes where none is followed; the largest first."""
+    def _new_faces(self, frame: Frame, proposals: Sequence[Proposal], room: int) -> list[Sight]:
+        """At most `room` faces on which the network settles, in proposals where none is followed; the first first."""
         seen = [track for track in self._tracks if track.seen]
         found: list[Sight] = []
-        for box in boxes[:MOST_BOXES]:
-            crop = crop_from_box(box)
+        for crop in map(_as_crop, proposals[:MOST_BOXES]):
             if len(found) == room or is_on(crop, seen):
                 continue
             sight = settle(self._model, frame.grey, crop, self.times)
@@ -201,6 +200,10 @@ class Engine:
 
     def _beside(self, sight: Sight, track: Track) -> bool:
         return is_on(sight.crop, [other for other in self._tracks if other is not track], BESIDE)
+
+
+def _as_crop(proposal: Proposal) -> Crop:
+    return proposal if isinstance(proposal, Crop) else crop_from_box(proposal)
 
 
 def _raw_face(number: int, sight: Sight) -> Face:

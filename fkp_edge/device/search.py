@@ -5,20 +5,33 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from fkp_edge.device.haar import HaarSettings
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.errors import FkpEdgeError
-from fkp_edge.geometry import Box
+from fkp_edge.geometry import Box, Crop
 from fkp_edge.observation import Frame
 
-__all__ = ["Detect", "FakeSearch", "InlineSearch", "Search", "ThreadedSearch"]
+__all__ = ["Detect", "FakeSearch", "InlineSearch", "Proposal", "Search", "SearchSettings", "ThreadedSearch"]
 
-Detect = Callable[[NDArray[np.uint8]], Sequence[Box]]
-"""Boxes of possible faces in a grey picture (H, W)."""
+Proposal = Box | Crop
+"""Where a face may be: a box, or a crop that is turned as the face is."""
+Detect = Callable[[NDArray[np.uint8]], Sequence[Proposal]]
+"""Possible faces in a grey picture (H, W)."""
+
+
+class SearchSettings(HaarSettings, frozen=True, kw_only=True):
+    """How hard to look, how often, and for what."""
+
+    cpu_share: Annotated[float, Meta(ge=0.01, le=1)] = 0.5
+    """Of one core, for searches in live video; recordings are searched whatever it costs."""
+    tilted: bool = True
+    """Where no upright face is found, look in turns for faces tilted by 30 degrees to either side, too."""
 
 
 class Search(Protocol):
@@ -27,7 +40,7 @@ class Search(Protocol):
     count: int
     """Searches begun."""
 
-    def look(self, frame: Frame) -> Sequence[Box] | None:
+    def look(self, frame: Frame) -> Sequence[Proposal] | None:
         """Boxes of possible faces in `frame` or one shortly before; None where no answer is ready yet."""
         ...
 
@@ -44,7 +57,7 @@ class InlineSearch:
         self._times = times or StageTimes()
         self.count = 0
 
-    def look(self, frame: Frame) -> Sequence[Box] | None:
+    def look(self, frame: Frame) -> Sequence[Proposal] | None:
         """Boxes in `frame`."""
         self.count += 1
         with self._times.stage("search"):
@@ -57,11 +70,11 @@ class InlineSearch:
 class FakeSearch:
     """Answers each look with the next of the given answers, then with no boxes."""
 
-    def __init__(self, answers: Sequence[Sequence[Box] | None] = ()) -> None:
+    def __init__(self, answers: Sequence[Sequence[Proposal] | None] = ()) -> None:
         self.count = 0
         self._answers = list(answers)
 
-    def look(self, frame: Frame) -> Sequence[Box] | None:  # noqa: ARG002 - the interface's
+    def look(self, frame: Frame) -> Sequence[Proposal] | None:  # noqa: ARG002 - the interface's
         """The next answer."""
         self.count += 1
         return self._answers.pop(0) if self._answers else []
@@ -73,14 +86,24 @@ class FakeSearch:
 class ThreadedSearch:
     """Searches in a thread of its own: `look` returns at once, with boxes from the frame it was given last."""
 
-    def __init__(self, detect: Detect, times: StageTimes | None = None) -> None:
+    def __init__(self, detect: Detect, times: StageTimes | None = None, *, cpu_share: float = 1.0) -> None:
+        """Starts the thread.
+
+        Args:
+            detect: what searches; called in the thread.
+            times: where its durations go.
+            cpu_share: of one core, on average: after each search it rests accordingly.
+        """
         self._detect = detect
         self._times = times or StageTimes()
+        self._cpu_share = cpu_share
+        self._rested_s = 0.0
+        """Monotonic clock from which the next search may begin."""
         self.count = 0
         self._wake = threading.Condition()
         self._frame: Frame | None = None
         self._busy = False
-        self._found: tuple[Sequence[Box], int] | None = None
+        self._found: tuple[Sequence[Proposal], int] | None = None
         self._error: Exception | None = None
         self._stop = False
         self._thread = threading.Thread(target=self._work, name="search", daemon=True)
@@ -89,13 +112,13 @@ class ThreadedSearch:
     STALE_NS = 500_000_000
     """Boxes found in a frame that is this much older than the one at hand are not worth a look."""
 
-    def look(self, frame: Frame) -> Sequence[Box] | None:
+    def look(self, frame: Frame) -> Sequence[Proposal] | None:
         """Boxes of the last search once it is done, else None; begins the next one."""
         with self._wake:
             if self._error is not None:
                 raise self._error
             found, self._found = self._found, None
-            if not self._busy and found is None:
+            if not self._busy and found is None and time.monotonic() >= self._rested_s:
                 self._frame, self._busy = frame, True
                 self.count += 1
                 self._wake.notify()
@@ -110,7 +133,7 @@ class ThreadedSearch:
                 if self._stop or self._frame is None:
                     return
                 frame, self._frame = self._frame, None
-            start = time.perf_counter_ns()
+            start, used = time.perf_counter_ns(), time.thread_time()
             try:
                 boxes = self._detect(frame.grey)
             except Exception as error:  # handed to the frame path, which raises it
@@ -120,6 +143,8 @@ class ThreadedSearch:
                     self._error, self._busy = failure, False
                 return
             self._times.add("search", time.perf_counter_ns() - start)
+            used = time.thread_time() - used
+            self._rested_s = time.monotonic() + used * (1 / self._cpu_share - 1)
             with self._wake:
                 self._found, self._busy = (boxes, frame.captured_ns), False
 

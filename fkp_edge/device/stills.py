@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.device.haar import HaarDetector, HaarSettings
-from fkp_edge.device.search import Detect
 from fkp_edge.device.sight import Sight, settle
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.geometry import box_around, crop_from_box, extract, iou
+from fkp_edge.geometry import Box, box_around, crop_from_box, extract, iou
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.observation import Face
 
@@ -39,7 +39,11 @@ class StillFinder:
     """Finds faces and their points in pictures. Not for use by two threads at once."""
 
     def __init__(
-        self, model: KeypointModel, settings: StillSettings | None = None, *, detect: Detect | None = None
+        self,
+        model: KeypointModel,
+        settings: StillSettings | None = None,
+        *,
+        detect: Callable[[NDArray[np.uint8]], Sequence[Box]] | None = None,
     ) -> None:
         """`detect` proposes the boxes; by default Haar as the settings say."""
         self._model = model

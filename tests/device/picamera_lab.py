@@ -1,4 +1,4 @@
-"""Runs inside the root that picamera_lab.sh builds: `PicameraSource` on a real Picamera2 and libcamera's virtual camera.
+"""`PicameraSource` on a real Picamera2 and libcamera's virtual camera, inside the root that picamera_lab.sh builds.
 
 What it prints as JSON is judged by test_picamera.py. Three things that a machine without the Pi's kernel lacks are
 replaced: DRM preview and raw DNG modules, dma-heap buffers (memory files with the same two planes instead), raw modes.
