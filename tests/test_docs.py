@@ -117,14 +117,29 @@ def test_figures_of_hostile_inputs_come_from_the_results() -> None:
     assert hostile["slow"]["ended_by_the_server"] == hostile["slow"]["connections"] == 300
 
 
-def test_pose_figures_come_from_the_results() -> None:
+def test_figures_of_the_device_come_from_the_results() -> None:
     found = results("pose")["int8_against_labels_degrees"]
     ahead, turned = found["yaw 0 to 15"], found["yaw 30 to 90"]
     text = " ".join((REPOSITORY / "device/README.md").read_text().split())
     assert f"by {ahead['pitch']['median']:.1f} degrees in the median (5 %: over {ahead['pitch']['p95']:.1f})" in text
     assert f"yaw by {ahead['yaw']['median']:.1f} and roll by {ahead['roll']['median']:.1f} where" in text
     assert f"yaw by {turned['yaw']['median']:.1f} above 30" in text
+    tilted = next(row for row in results("tilted_search") if row["degrees"] == 35)
+    assert (
+        f"of {tilted['faces']} faces in photographs turned by 35 degrees that finds {tilted['with_turns']} instead"
+        in text
+    )
+    assert f"instead of {tilted['upright']} " in text
     assert list(results("pose")["mean_face"].values()) == MEAN_FACE.tolist()
+
+
+def test_figures_of_emulated_boards_come_from_the_results() -> None:
+    rows = results("engine_arm64")["rows"]
+    frames = {row["machine"].split()[0]: row["instructions"]["tracked_frame"] / 1e6 for row in rows[::-1]}
+    text = " ".join((REPOSITORY / "device/README.md").read_text().split())
+    assert f"takes {frames['pi4']:.2f} million instructions on a Pi 4's core and {frames['pi5']:.2f} million" in text
+    assert f"a search {rows[0]['instructions']['search'] / 1e6:.0f} million" in text
+    assert [row["points_within_px"] for row in rows] == [0.0] * 4
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -135,7 +150,7 @@ def test_results_are_of_the_files_that_ship(name: str) -> None:
     assert {entry["sha256"] for entry in entries if entry["model"] == f"{name}.tflite"} == {sha}
 
 
-@pytest.mark.parametrize("name", ["conditions", "pose", "scenes", "stills"])
+@pytest.mark.parametrize("name", ["conditions", "engine_arm64", "pose", "scenes", "stills"])
 def test_other_results_are_of_the_file_that_ships(name: str) -> None:
     assert results(name)["model_sha256"] == open_model(shipped_model()).file.sha256
 

@@ -38,7 +38,7 @@ def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: St
         raw = model.invoke(pixels)
     with times.stage("decode"):
         units, score = model.decode(*raw)
-        if not np.isfinite(units).all():  # a damaged float network: nothing was seen
+        if not math.isfinite(float(units.sum())):  # a damaged float network: nothing was seen
             units, score = model.schema.mean_shape, 0.0
         points = crop.to_frame(units)
         return Sight(points, score, crop_from_track(points, model.schema.mean_shape), pixels)

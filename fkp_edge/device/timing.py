@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections import Counter, deque
+from collections import deque
 
 import numpy as np
 
@@ -17,6 +17,17 @@ KEPT = 9000
 BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Upper bounds of the buckets in which all durations are counted."""
 _BOUNDS_NS = [round(bound * 1e9) for bound in BOUNDS_S]
+
+
+class _Durations:
+    """Of one stage."""
+
+    __slots__ = ("buckets", "count", "newest", "sum_ns")
+
+    def __init__(self) -> None:
+        self.count = self.sum_ns = 0
+        self.buckets = [0] * (len(BOUNDS_S) + 1)
+        self.newest: deque[int] = deque(maxlen=KEPT)
 
 
 class _Stage:
@@ -38,17 +49,17 @@ class StageTimes:
     """Durations by stage, the newest `KEPT` of each. Stages may be timed from different threads."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, deque[int]] = {}
-        self._counts: Counter[str] = Counter()
-        self._buckets: dict[str, list[int]] = {}
-        self._sums_ns: Counter[str] = Counter()
+        self._kept: dict[str, _Durations] = {}
 
     def add(self, stage: str, duration_ns: int) -> None:
         """Notes one duration of `stage`."""
-        self._counts[stage] += 1
-        self._sums_ns[stage] += duration_ns
-        self._buckets.setdefault(stage, [0] * (len(BOUNDS_S) + 1))[bisect.bisect_left(_BOUNDS_NS, duration_ns)] += 1
-        self._kept.setdefault(stage, deque(maxlen=KEPT)).append(duration_ns)
+        kept = self._kept.get(stage)
+        if kept is None:
+            kept = self._kept.setdefault(stage, _Durations())
+        kept.count += 1
+        kept.sum_ns += duration_ns
+        kept.buckets[bisect.bisect_left(_BOUNDS_NS, duration_ns)] += 1
+        kept.newest.append(duration_ns)
 
     def stage(self, name: str) -> _Stage:
         """Times its block as stage `name`."""
@@ -57,7 +68,7 @@ class StageTimes:
     def histograms(self) -> dict[str, tuple[list[int], float]]:
         """Of each stage: how many durations fell below each of `BOUNDS_S` and above the bound before, then above the
         last; and the sum of all in seconds."""
-        return {stage: (list(buckets), self._sums_ns[stage] / 1e9) for stage, buckets in tuple(self._buckets.items())}
+        return {stage: (list(kept.buckets), kept.sum_ns / 1e9) for stage, kept in tuple(self._kept.items())}
 
     def percentiles_ms(self) -> dict[str, tuple[int, float, float]]:
         """Of each stage: how often it ran; p50 and p95 of the durations kept, in milliseconds."""
@@ -65,6 +76,6 @@ class StageTimes:
         for name, kept in sorted(
             self._kept.items(), key=lambda item: _ORDER.index(item[0]) if item[0] in _ORDER else 0
         ):
-            p50, p95 = np.percentile(np.array(kept) / 1e6, [50, 95])
-            result[name] = (self._counts[name], float(p50), float(p95))
+            p50, p95 = np.percentile(np.array(kept.newest) / 1e6, [50, 95])
+            result[name] = (kept.count, float(p50), float(p95))
         return result
