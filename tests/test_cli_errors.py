@@ -259,7 +259,8 @@ def test_eval_frames_no_ready_crops(capsys, tmp_path: Path, kaggle_row, write_cs
 def test_run_on_a_missing_file(refused, tmp_path: Path):
     path = tmp_path / "none.mp4"
     assert refused("run", "--source", path, "--stream", FREE) == (
-        f"source '{path}' does not exist; expected auto, picamera, v4l2:N, demo, a video file or a folder"
+        f"source '{path}' does not exist; expected auto, picamera, v4l2:N, demo, a video file, a folder, "
+        "a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
     )
 
 
