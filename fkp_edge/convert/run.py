@@ -91,18 +91,7 @@ def convert(job: Job) -> ConvertResult:
     pruned_float = to_float(network) if pruning else original_float
     between = job.points_of(network, pruned_float) if pruning else before
 
-    attempts: list[Attempt] = []
-    best: Candidate | None = None
-    for candidate in candidates(job, network, before):
-        overall = candidate.comparison.overall
-        passed = overall.interval_percent[1] <= recipe.max_loss_percent
-        attempts.append(Attempt(how=candidate.how, loss=overall, passed=passed))
-        log.info("%s: loss %.2f %%, at most %.2f %%", candidate.how, overall.loss_percent, overall.interval_percent[1])
-        if best is None or overall.interval_percent[1] < best.comparison.overall.interval_percent[1]:
-            best = candidate
-        if passed:
-            break
-    assert best is not None
+    best, attempts = _best(job, network, before)
     steps = [Step(name="prune and fine-tune", comparison=compare(before, between, crops))] if pruning else []
     steps.append(Step(name="quantise", comparison=compare(between, best.points, crops)))
     report = Report(
@@ -126,6 +115,21 @@ def convert(job: Job) -> ConvertResult:
         "int8": _file(network, best.flatbuffer, "int8", report, best.mean_shape, best.comparison),
     }
     return ConvertResult(files, report, before, best.points, crops)
+
+
+def _best(job: Job, network: Network, before: Points) -> tuple[Candidate, list[Attempt]]:
+    """The first way of quantising that passes the gate, else the one that loses least; and all that were tried."""
+    tried: list[Candidate] = []
+    attempts: list[Attempt] = []
+    for candidate in candidates(job, network, before):
+        overall = candidate.comparison.overall
+        passed = overall.interval_percent[1] <= job.recipe.max_loss_percent
+        log.info("%s: loss %.2f %%, at most %.2f %%", candidate.how, overall.loss_percent, overall.interval_percent[1])
+        tried.append(candidate)
+        attempts.append(Attempt(how=candidate.how, loss=overall, passed=passed))
+        if passed:
+            break
+    return min(tried, key=lambda one: one.comparison.overall.interval_percent[1]), attempts
 
 
 def _file(
