@@ -98,6 +98,15 @@ def test_csv_overwrites_nothing(recording, tmp_path):
     assert out.read_text() == "mine"
 
 
+def test_half_a_table_is_removed(tmp_path, hello, line):
+    with Recorder(tmp_path / "a") as recorder:
+        for text in (encode(hello), line(1), b"damage\n"):
+            recorder.write(text)
+    with pytest.raises(InputError, match="b'damage"):
+        export_csv(tmp_path / "a", tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
+
+
 def test_csv_holds_no_formula(tmp_path, hello, line):
     import msgspec
 
