@@ -187,6 +187,19 @@ def test_metrics_are_prometheus_text(serve, observe):
         assert expected in text.splitlines()
 
 
+def test_viewers_of_the_page_count_as_clients(serve, observe):
+    served = serve()
+    counted = []
+
+    def count(number: int) -> None:
+        counted.append(re.search(r'{stream="live page"} (\d+)', served.ask("/metrics")[1].decode())[1])
+        show(served, observe(number), grey(1))
+
+    live(served)(2, count)
+    assert counted == ["1", "1"]
+    assert 'stream="live page"} 0' in served.ask("/metrics")[1].decode()
+
+
 def test_the_temperature_is_where_the_system_tells(tmp_path):
     (tmp_path / "temp").write_text("48312\n")
     assert temperature_c(tmp_path / "temp") == 48.312
