@@ -76,7 +76,7 @@ def test_without_a_token_nothing_comes_but_the_refusal(guarded, observe):
     guarded.publish(encode(observe(1)))
     with (
         connect(str(guarded.address)) as client,
-        pytest.raises(StreamError, match=r"refused this client: no token came within 0.05 s"),
+        pytest.raises(StreamError, match=r"refused this client: no token came within 0.05 s; expected a first line"),
     ):
         next(client)
 
