@@ -165,6 +165,8 @@ async def _answer(handler: Handler, request: web.Request) -> web.StreamResponse:
         return await handler(request)
     except (web.HTTPException, ConnectionError):  # an unknown path; a peer that is gone
         raise
+    except web.RequestPayloadError:  # chunks or a compression that are none
+        return web.Response(status=400, text="the request's body is damaged; expected a whole one\n")
     except Exception:  # a mistake of ours: aiohttp's own words on it go unheard
         _log.exception("cannot answer %s %s", request.method, request.path)
         raise

@@ -245,6 +245,12 @@ def test_a_photograph_too_large_is_refused_before_it_is_read(serve):
     assert status == 413
 
 
+@pytest.mark.parametrize("header", [{"Content-Encoding": "gzip"}, {"Transfer-Encoding": "chunked"}])
+def test_a_damaged_body_is_refused_and_not_logged(serve, header, caplog):
+    assert serve().ask("/predict", "POST", b"hi", **header)[0] == 400
+    assert caplog.records == []
+
+
 def test_one_photograph_at_a_time(serve, eventually):
     looking, done = threading.Event(), threading.Event()
     served = serve(find=lambda grey: [looking.set(), done.wait(10)][2:])
@@ -271,6 +277,7 @@ def test_with_a_token_nothing_is_shown_without_it(serve, path):
     served = serve(token=TOKEN)
     assert served.ask(path)[0] == served.ask(f"{path}?token=wrong")[0] == 401
     assert served.ask(path, Authorization=f"Bearer {TOKEN}x")[0] == 401
+    assert served.ask(path, Authorization="Bearer \xff")[0] == 401  # no UTF-8
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics"])
