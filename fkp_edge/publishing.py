@@ -27,6 +27,7 @@ from fkp_edge.stream.address import (
     OscAddress,
     PageAddress,
     UdpAddress,
+    UnixAddress,
     parse_page_address,
 )
 from fkp_edge.stream.options import read_stream_options
@@ -86,6 +87,7 @@ class Publisher:
         self._recorder: Recorder | None = None
         self._page: LivePage | None = None
         self._lines: list[str] = []
+        self._token_file: Path | None = options.args.token_file
         with ExitStack() as opened:
             if options.args.record:
                 self._recorder = opened.enter_context(Recorder(options.args.record))
@@ -96,7 +98,8 @@ class Publisher:
 
     def introduction(self, command: str) -> Sequence[str]:
         """Lines that say where observations go; `command` is how this program was called."""
-        return [*(_introduce(address, command) for address in self._outputs.addresses), *self._lines]
+        watch = f"{command} watch"
+        return [*(_introduce(address, watch, self._token_file) for address in self._outputs.addresses), *self._lines]
 
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
         is_first = frame is not None and self._frame_size is None
@@ -185,9 +188,10 @@ class _Finder:
         return self._finder.find(grey)
 
 
-def _introduce(address: Address, command: str) -> str:
+def _introduce(address: Address, watch: str, token_file: Path | None) -> str:
     if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
         return f"streaming to {address}"
     if isinstance(address, UdpAddress):
-        return f"streaming to {address}; on that machine: {command} watch {address}"
-    return f"streaming on {address}; watch it: {command} watch {address}"
+        return f"streaming to {address}; on that machine: {watch} {address}"
+    shown = f" --token-file {token_file}" if token_file and not isinstance(address, UnixAddress) else ""
+    return f"streaming on {address}; watch it: {watch} {address}{shown}"

@@ -100,7 +100,8 @@ class Recorder:
         if self._taken <= 1:
             self._path.unlink(missing_ok=True)
         if self._error is not None:
-            raise StreamError(f"recording {self._path} is incomplete: {self._error.strerror or self._error}")
+            why = self._error.strerror or self._error
+            raise StreamError(f"recording {self._path} is incomplete: {why}; make room, or record elsewhere")
         if self._lost or self._thread.is_alive():
             lost = self._lost + self._lines.qsize()
             raise StreamError(f"recording {self._path} lacks {lost} lines: its disk is too slow; record elsewhere")
