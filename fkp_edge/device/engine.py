@@ -132,8 +132,8 @@ class Engine:
         track = self._track
         if track is not None:
             sight = look_at(self._model, frame.grey, track.sight.crop, self.times)
-            if self._still_there(sight, frame) and self._verified(frame):
-                self._track = replace(self._track or track, sight=sight, seen_ns=frame.captured_ns)
+            if self._still_there(sight, frame) and (seen := self._verified(frame, sight)):
+                self._track = replace(self._track or track, sight=seen, seen_ns=frame.captured_ns)
                 return State.TRACKING
             if self._track is not None and frame.captured_ns - track.seen_ns > self._settings.hold_s * 1e9:
                 self._track = None
@@ -147,22 +147,27 @@ class Engine:
         sized = self._settings.smallest_side <= sight.crop.side <= 2 * max(width, height)
         return inside and sized and sight.score >= self._settings.kept_score
 
-    def _verified(self, frame: Frame) -> bool:
-        """Without a score, only Haar can say that the track has not drifted onto the background."""
+    def _verified(self, frame: Frame, sight: Sight) -> Sight | None:
+        """What to go on from; None where the track has drifted onto the background.
+
+        Without a score only Haar can say so, now and then. Its box then is what to go on from: such networks have seen
+        faces framed as their authors framed them, and their own points lead them further off from frame to frame.
+        """
         track = self._track
         if self._model.has_score or track is None:
-            return True
+            return sight
         if frame.captured_ns - track.verified_ns < self._settings.verify_every_s * 1e9:
-            return True
+            return sight
         boxes = self._search.look(frame)
         if boxes is None:
-            return True
-        here = box_around(track.sight.crop)
-        if any(iou(box, here) >= SAME_FACE for box in boxes):
-            self._track = replace(track, verified_ns=frame.captured_ns)
-            return True
-        self._track = None
-        return False
+            return sight
+        here = box_around(sight.crop)
+        box = max(boxes, key=lambda box: iou(box, here), default=None)
+        if box is None or iou(box, here) < SAME_FACE:
+            self._track = None
+            return None
+        self._track = replace(track, verified_ns=frame.captured_ns)
+        return look_at(self._model, frame.grey, crop_from_box(box), self.times)
 
     def _find(self, frame: Frame) -> bool:
         """Searches the whole frame, where it is time to; True where a face is followed from now on."""
