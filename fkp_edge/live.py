@@ -54,10 +54,10 @@ def run_live(args: Namespace, model: KeypointModel) -> int:
             sinks.append(sheet)
         runtime = Runtime(source, Engine(model, search, times=times), sinks)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
-        for line in publisher.introduction(command):
-            print(line, file=sys.stderr, flush=True)
         try:
-            with _stopping_on_signals(runtime):
+            with _stopping_on_signals(runtime):  # before anybody is told that we run
+                for line in publisher.introduction(command):
+                    print(line, file=sys.stderr, flush=True)
                 runtime.run()
         finally:
             status.end()

@@ -152,6 +152,13 @@ def layer_errors(network: Network, crops: Crops) -> list[LayerError]:
             debug_dataset=_representative(crops[:DEBUG_CROPS]),
             debug_options=options,
         )
+        # XNNPACK leaves tensors that it fuses unwritten, which would be read as noise of 1e38
+        debugger._quant_interpreter = tf.lite.Interpreter(
+            model_content=debugger.get_debug_quantized_model(),
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+        debugger._quant_interpreter.allocate_tensors()
         debugger.run()
         table = io.StringIO()
         debugger.layer_statistics_dump(table)
