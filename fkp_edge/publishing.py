@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.cli import DEFAULT_STREAM
+from fkp_edge.closing import Closing
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.effect import read_effect
@@ -66,7 +67,7 @@ def read_publish_options(args: Namespace) -> PublishOptions:
     return PublishOptions(args, addresses, access, page)
 
 
-class Publisher:
+class Publisher(Closing):
     """A sink that hands observations to everybody. Close it when the run has ended."""
 
     def __init__(self, options: PublishOptions, model: KeypointModel, source: str, times: StageTimes) -> None:
@@ -122,12 +123,6 @@ class Publisher:
             StreamError: the recording is incomplete.
         """
         self._opened.close()
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _hello(self) -> Hello:
         file = self._model.file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -103,6 +104,7 @@ def without_dense(model: keras.Model) -> keras.Model:
     return copy
 
 
+@functools.lru_cache(maxsize=4)  # the float twin is asked for by each way of quantising
 def to_float(network: Network, kind: Literal["float32", "float16", "dynamic"] = "float32") -> bytes:
     """The network as a flatbuffer that takes raw grey levels as float32.
 

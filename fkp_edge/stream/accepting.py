@@ -9,9 +9,9 @@ import socket
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
+from fkp_edge.closing import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.address import TcpAddress, UnixAddress, WebAddress
 from fkp_edge.stream.listening import bound_port, limit_buffers, listen, remove_socket_file
@@ -27,7 +27,7 @@ JOIN_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class AcceptingServer(ABC, Generic[A]):
+class AcceptingServer(Closing, ABC, Generic[A]):
     """Accepts connections at `address` until closed. Subclasses say what a client gets, and call `_start`."""
 
     def __init__(self, address: A, *, thread: str, most: int, token: str | None, insecure: bool) -> None:
@@ -84,14 +84,6 @@ class AcceptingServer(ABC, Generic[A]):
         self._thread.join(JOIN_S)
         if self._thread.is_alive():
             raise StreamError(f"the thread that serves {self._address} did not end within {JOIN_S:g} s")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"open, {self.clients} clients"
