@@ -180,7 +180,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="folder with training.csv, test.csv and test_labels.csv")
     parser.add_argument("out", type=Path, help="folder for the runs")
     parser.add_argument("--epochs", type=int, default=40, help="a recipe has at most (default: 40)")
-    parser.add_argument("--minutes", type=float, default=6, help="of the heavy ones (default: 6)")
+    parser.add_argument("--minutes", type=float, default=3, help="of the heavy ones (default: 3)")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     recipes = [path for path in sorted(RECIPES.glob("*.toml")) if path.stem not in NOT_RUN]

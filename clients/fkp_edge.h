@@ -60,7 +60,7 @@ struct fkp_message {
     char text[4 * FKP_TEXT];
 };
 
-static const char *fkp_error(int code) {
+static inline const char *fkp_error(int code) {
     switch (code) {
     case FKP_OK: return "no error";
     case FKP_E_FORMAT: return "what came is no message of fkp-edge";
@@ -305,7 +305,7 @@ static void fkp_message_member(struct fkp_reader *r, const char *key, void *targ
 }
 
 /* One line of the server, with or without its newline. */
-static int fkp_parse_line(const char *line, size_t size, struct fkp_message *message) {
+static inline int fkp_parse_line(const char *line, size_t size, struct fkp_message *message) {
     struct fkp_reader r;
     struct fkp_parsing parsing;
     r.at = line, r.end = line + size, r.failed = 0;
@@ -347,7 +347,7 @@ static int fkp_finite(const struct fkp_face *face) {
 }
 
 /* One datagram: a hello or an observation. */
-static int fkp_parse_datagram(const void *datagram, size_t size, struct fkp_message *message) {
+static inline int fkp_parse_datagram(const void *datagram, size_t size, struct fkp_message *message) {
     const unsigned char *data = (const unsigned char *)datagram;
     size_t face_bytes, points, faces, i, j;
     if (size < 8 || memcmp(data, "FKPE", 4)) return FKP_E_FORMAT;
@@ -398,13 +398,13 @@ struct fkp_stream {
     char bytes[FKP_MAX_LINE];
 };
 
-static void fkp_close(struct fkp_stream *stream) {
+static inline void fkp_close(struct fkp_stream *stream) {
     if (stream->socket >= 0) close(stream->socket);
     stream->socket = -1;
 }
 
 /* Connects; `token` is what the device's --token-file holds, or NULL. Blocks. */
-static int fkp_connect(struct fkp_stream *stream, const char *host, const char *port, const char *token) {
+static inline int fkp_connect(struct fkp_stream *stream, const char *host, const char *port, const char *token) {
     struct addrinfo wanted, *found, *place;
     char line[300];
     int size, small = 16384;
@@ -432,7 +432,7 @@ static int fkp_connect(struct fkp_stream *stream, const char *host, const char *
 }
 
 /* The next message; blocks until it has come. After an error the stream is closed. */
-static int fkp_next(struct fkp_stream *stream, struct fkp_message *message) {
+static inline int fkp_next(struct fkp_stream *stream, struct fkp_message *message) {
     for (;;) {
         char *start = stream->bytes + stream->taken;
         char *end = (char *)memchr(start, '\n', stream->used - stream->taken);

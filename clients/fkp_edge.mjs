@@ -128,6 +128,8 @@ class Inbox {
 }
 
 async function openWebSocket(url, token, inbox) {
+  if (typeof WebSocket === "undefined")
+    throw new ProtocolError(`${url} needs a WebSocket; expected Node.js 22 or later: connect to tcp:// with this one`);
   const socket = new WebSocket(token ? `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(token)}` : url);
   socket.onmessage = (event) => inbox.put(event.data);
   socket.onclose = socket.onerror = () => inbox.end();

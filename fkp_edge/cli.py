@@ -47,30 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fkp-edge {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
-    run.add_argument(
-        "--source",
-        help="auto, picamera, v4l2:N, demo, a video file, a folder of pictures, a URL such as rtsp://HOST/PATH, or "
-        "gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes the Pi camera, else a "
-        "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
-    )
-    _add_streams(run)
-    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
-    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
-    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
-    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
-    run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
-    run.add_argument("--threads", type=_threads, help="CPU threads of the network (default: 1)")
-    run.add_argument("--max-faces", type=_faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
-    run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
-    run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
-    run.add_argument("--json", action="store_true", help="print the summary as JSON")
-    _add_model(run)
-    # what is not given comes from the configuration, whose type has the defaults
-    run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
-    run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
-    run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
-
+    _add_run(commands)
     watch = commands.add_parser("watch", help="show a stream")
     watch.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
     watch.add_argument("--json", action="store_true", help="print the stream's lines")
@@ -153,6 +130,32 @@ def _add_streams(parser: argparse.ArgumentParser) -> None:
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token that clients must show")
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
+    run.add_argument(
+        "--source",
+        help="auto, picamera, v4l2:N, demo, a video file, a folder of pictures, a URL such as rtsp://HOST/PATH, or "
+        "gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes the Pi camera, else a "
+        "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
+    )
+    _add_streams(run)
+    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
+    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
+    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
+    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+    run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
+    run.add_argument("--threads", type=_threads, help="CPU threads of the network (default: 1)")
+    run.add_argument("--max-faces", type=_faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
+    run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
+    run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
+    run.add_argument("--json", action="store_true", help="print the summary as JSON")
+    _add_model(run)
+    # what is not given comes from the configuration, whose type has the defaults
+    run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
+    run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
+    run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
 
 
 def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -63,10 +63,10 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         engine = Engine(model, search, config.tracking, config.smoothing, times=times)
         runtime = Runtime(source, engine, sinks, reopen=reopen, settings=config.supervision)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
-        for line in publisher.introduction(command):
-            print(line, file=sys.stderr, flush=True)
         try:
-            with _stopping_on_signals(runtime):
+            with _stopping_on_signals(runtime):  # before anybody is told that we run
+                for line in publisher.introduction(command):
+                    print(line, file=sys.stderr, flush=True)
                 runtime.run()
         finally:
             status.end()

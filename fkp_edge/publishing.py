@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.cli import DEFAULT_STREAM
+from fkp_edge.closing import Closing
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.effect import read_effect
@@ -27,6 +28,7 @@ from fkp_edge.stream.address import (
     OscAddress,
     PageAddress,
     UdpAddress,
+    UnixAddress,
     parse_page_address,
 )
 from fkp_edge.stream.options import read_stream_options
@@ -65,7 +67,7 @@ def read_publish_options(args: Namespace) -> PublishOptions:
     return PublishOptions(args, addresses, access, page)
 
 
-class Publisher:
+class Publisher(Closing):
     """A sink that hands observations to everybody. Close it when the run has ended."""
 
     def __init__(self, options: PublishOptions, model: KeypointModel, source: str, times: StageTimes) -> None:
@@ -86,6 +88,7 @@ class Publisher:
         self._recorder: Recorder | None = None
         self._page: LivePage | None = None
         self._lines: list[str] = []
+        self._token_file: Path | None = options.args.token_file
         with ExitStack() as opened:
             if options.args.record:
                 self._recorder = opened.enter_context(Recorder(options.args.record))
@@ -96,7 +99,8 @@ class Publisher:
 
     def introduction(self, command: str) -> Sequence[str]:
         """Lines that say where observations go; `command` is how this program was called."""
-        return [*(_introduce(address, command) for address in self._outputs.addresses), *self._lines]
+        watch = f"{command} watch"
+        return [*(_introduce(address, watch, self._token_file) for address in self._outputs.addresses), *self._lines]
 
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
         is_first = frame is not None and self._frame_size is None
@@ -119,12 +123,6 @@ class Publisher:
             StreamError: the recording is incomplete.
         """
         self._opened.close()
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _hello(self) -> Hello:
         file = self._model.file
@@ -185,9 +183,10 @@ class _Finder:
         return self._finder.find(grey)
 
 
-def _introduce(address: Address, command: str) -> str:
+def _introduce(address: Address, watch: str, token_file: Path | None) -> str:
     if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
         return f"streaming to {address}"
     if isinstance(address, UdpAddress):
-        return f"streaming to {address}; on that machine: {command} watch {address}"
-    return f"streaming on {address}; watch it: {command} watch {address}"
+        return f"streaming to {address}; on that machine: {watch} {address}"
+    shown = f" --token-file {token_file}" if token_file and not isinstance(address, UnixAddress) else ""
+    return f"streaming on {address}; watch it: {watch} {address}{shown}"

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.interpreter import list_operators
+from fkp_edge.interpreter import list_operators, open_model
 from fkp_edge.keypoints import IBUG68
 from fkp_edge.model_file import read_model_file
 from fkp_edge.models import shipped_model
@@ -182,6 +182,36 @@ def test_a_blurred_crop_is_less_sharp_whatever_its_contrast(conditions):
     crop = np.random.default_rng(0).integers(60, 190, (96, 96), np.uint8)
     assert conditions.sharpness(cv2.GaussianBlur(crop, (5, 5), 1)) < 0.5 * conditions.sharpness(crop)
     assert conditions.sharpness(crop // 2) == pytest.approx(conditions.sharpness(crop), rel=0.01)
+
+
+# conversion
+
+
+@pytest.fixture
+def conversion(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    pytest.importorskip("tensorflow_model_optimization", reason="converting needs fkp-edge[convert]")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))  # as a program it finds instructions.py beside it
+    return load("conversion", monkeypatch)
+
+
+def test_a_conversion_is_a_line_with_its_gain_and_its_loss(conversion):
+    row = {"name": "small", "macs": [18e6, 12.5e6], "sizes": {"int8": {"bytes": 190e3, "gzip_bytes": 130e3}}}
+    row |= {"val": {"loss_percent": 1.1, "interval_percent": [0.6, 1.6]}, "test": {"afw": {"loss_percent": -0.2}}}
+    refused = row | {"name": "tiny", "test": {}}
+    assert conversion.table([row, refused]).splitlines()[2:] == [
+        "| small | 12.50 M | 190 | 130 | +1.10 %, +1.60 % | afw -0.20 % |",
+        "| tiny | 12.50 M | 190 | 130 | +1.10 %, +1.60 % | refused |",
+    ]
+
+
+def test_a_network_loses_nothing_against_itself(conversion, portrait_faces):
+    model = open_model(shipped_model())
+    assert conversion.losses(model, model, [portrait_faces])["portraits"]["loss_percent"] == 0
+
+
+def test_every_conversion_has_its_recipe(conversion):
+    for name in conversion.RECIPES:
+        assert (conversion.REPOSITORY / f"convert/{name}.toml").exists()
 
 
 # published

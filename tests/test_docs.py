@@ -113,6 +113,12 @@ def test_figures_of_hostile_inputs_come_from_the_results() -> None:
     assert f"missed at most {100 * missed:.1f} % of the observations" in text
     grown = after["resident_mb"] - before["resident_mb"]
     assert f"grew by {grown:.1f} MB over {sum(hostile['sockets'].values()):,} connections" in text
+    assert f"of which {after['malloc_used_mb'] - before['malloc_used_mb']:.1f} MB is in use" in text
+    assert f"leaves {before['resident_mb'] - after['resident_trimmed_mb']:.1f} MB less than before the attack" in text
+    bare = hostile["bare_aiohttp"]
+    assert (
+        f"beside it grew by {bare['after']['resident_mb'] - bare['before']['resident_mb']:.1f} MB over 13,500" in text
+    )
     assert [after[key] for key in ("descriptors", "threads")] == [before[key] for key in ("descriptors", "threads")]
     assert hostile["slow"]["ended_by_the_server"] == hostile["slow"]["connections"] == 300
 

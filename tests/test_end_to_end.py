@@ -242,6 +242,13 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert "fkp-edge: error: [Errno 28] No space left on device" in result.stderr
 
 
+def test_with_a_token_the_line_that_says_how_to_watch_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("0123456789abcdef")
+    arguments = ["--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0", "--token-file", "token"]
+    first = fkp("run", *arguments, cwd=tmp_path).stderr.splitlines()[0]
+    assert re.search(r"watch it: \S+ watch tcp://127\.0\.0\.1:\d+ --token-file token$", first)
+
+
 def test_two_signals_at_once_still_end_without_a_traceback(tmp_path: Path) -> None:
     with running(tmp_path, "--source", "demo") as (process, _):
         process.send_signal(signal.SIGINT)

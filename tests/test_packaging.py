@@ -70,7 +70,7 @@ def test_the_bare_install_names_the_extra_that_a_desktop_command_needs(
     )
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
-    assert "pip install 'fkp-edge[train]'" in result.stderr
+    assert f"pip install 'fkp-edge[{command}]'" in result.stderr
 
 
 @pytest.mark.parametrize(

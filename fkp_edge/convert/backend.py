@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fkp_edge.errors import MissingPartError
-from fkp_edge.train.backend import keras as _keras  # noqa: F401 - first: it chooses Keras 2, which tfmot wants
 
 try:
+    from fkp_edge.train.backend import keras as _keras  # noqa: F401, I001 - first: it chooses Keras 2, which tfmot wants
     import h5py
     import tensorflow_model_optimization as tfmot
 except ImportError as error:
+    missing = error.__cause__ or error  # what training lacks, without training's remedy
     raise MissingPartError(
-        f"converting needs more than training ({error}); pip install 'fkp-edge[convert]', "
+        f"converting needs more than the device part ({missing}); pip install 'fkp-edge[convert]', "
         "or in a clone: pip install -e '.[convert]'"
     ) from error
 

@@ -18,7 +18,7 @@ from fkp_edge.convert.faces import Faces, load_faces
 from fkp_edge.convert.gate import Comparison, LabelledCrops, compare, labelled_crops, predict_crops
 from fkp_edge.convert.load import Network, load_network
 from fkp_edge.convert.qat import quantisation_aware, settle_ranges
-from fkp_edge.convert.quantize import calibration_crops, layer_errors, qat_to_int8, to_float, to_int8
+from fkp_edge.convert.quantize import LayerError, calibration_crops, layer_errors, qat_to_int8, to_float, to_int8
 from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.tune import Task, prepare_task, tune
 from fkp_edge.errors import InputError
@@ -67,6 +67,7 @@ class Job:
     work: Path
 
     _task: Task | None = field(default=None, init=False, repr=False)
+    _errors: dict[Network, list[LayerError]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def task(self) -> Task:
@@ -91,6 +92,12 @@ class Job:
         """The calibration crops, or so many times as many."""
         config = self.recipe.calibration
         return calibration_crops(self.faces.train, times * config.count, config.seed)
+
+    def layer_errors(self, network: Network) -> list[LayerError]:
+        """What int8 does to each layer of `network`, worst first; measured once."""
+        if network not in self._errors:
+            self._errors[network] = layer_errors(network, self.calibration())
+        return self._errors[network]
 
     def candidate(self, how: str, network: Network, flatbuffer: bytes, before: Points) -> Candidate:
         """A quantised `flatbuffer` of `network`, compared with the points `before`."""
@@ -166,7 +173,7 @@ def candidates(job: Job, network: Network, before: Points) -> Iterator[Candidate
             yield _aware(job, network, before)
         except InputError as error:
             log.warning("%s", error)
-    worst = layer_errors(network, job.calibration())[:WORST_LAYERS]
+    worst = job.layer_errors(network)[:WORST_LAYERS]
     names = tuple(error.tensor for error in worst)
     how = f"post-training, in float: {', '.join(error.layer for error in worst)}"
     yield job.candidate(how, network, to_int8(network, job.calibration(), in_float=names), before)

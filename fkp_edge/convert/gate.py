@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data import FaceSet
+from fkp_edge.evaluate import TRACK_POINT_ERROR
 from fkp_edge.geometry import CROP_SIZE, Crop, extract, tracked_crop
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points, Schema
@@ -29,8 +30,6 @@ __all__ = [
 JITTERED = 3
 """Crops of each face framed as the tracker would, beside the labels' own and that one's mirror image: the error of one
 crop is mostly chance, and a face is judged by the mean over its crops."""
-POINT_ERROR = 0.03
-"""Of the points that a tracker's crop comes from, standard deviation in eye distances."""
 DRAWS = 2000
 
 Floats = NDArray[np.float64]
@@ -116,7 +115,9 @@ def _crops(faces: FaceSet, index: int, rng: np.random.Generator) -> list[Crop]:
     plain = faces.crop(index)
     if faces.cropped or np.isnan(faces.points[index]).any():
         return [plain, plain]
-    framed = [tracked_crop(faces.points[index], faces.schema, rng, point_error=POINT_ERROR) for _ in range(JITTERED)]
+    framed = [
+        tracked_crop(faces.points[index], faces.schema, rng, point_error=TRACK_POINT_ERROR) for _ in range(JITTERED)
+    ]
     return [plain, plain, *framed]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -103,6 +104,7 @@ def without_dense(model: keras.Model) -> keras.Model:
     return copy
 
 
+@functools.lru_cache(maxsize=4)  # the float twin is asked for by each way of quantising
 def to_float(network: Network, kind: Literal["float32", "float16", "dynamic"] = "float32") -> bytes:
     """The network as a flatbuffer that takes raw grey levels as float32.
 
@@ -152,6 +154,13 @@ def layer_errors(network: Network, crops: Crops) -> list[LayerError]:
             debug_dataset=_representative(crops[:DEBUG_CROPS]),
             debug_options=options,
         )
+        # XNNPACK leaves tensors that it fuses unwritten, which would be read as noise of 1e38
+        debugger._quant_interpreter = tf.lite.Interpreter(
+            model_content=debugger.get_debug_quantized_model(),
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            experimental_preserve_all_tensors=True,
+        )
+        debugger._quant_interpreter.allocate_tensors()
         debugger.run()
         table = io.StringIO()
         debugger.layer_statistics_dump(table)

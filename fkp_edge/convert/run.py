@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from fkp_edge.convert.candidates import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
@@ -17,10 +16,11 @@ from fkp_edge.convert.channels import count_macs
 from fkp_edge.convert.gate import Comparison, LabelledCrops, compare
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
-from fkp_edge.convert.quantize import layer_errors, to_float
+from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.report import Attempt, Report, Size, Step
 from fkp_edge.errors import InputError
 from fkp_edge.keypoints import Points
+from fkp_edge.metrics import face_nme
 from fkp_edge.model_file import Card, GoldenCase, encode_model_file, write_whole
 
 __all__ = ["ConvertResult", "check_free", "convert"]
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 LOST = 30.0
 """NME in percent above which a network does not find faces at all: its inputs or outputs are not what was said."""
-
-Crops = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,25 +82,14 @@ def convert(job: Job) -> ConvertResult:
     original, crops = job.original, job.crops
     original_float = to_float(original)
     before = job.points_of(original, original_float)
-    _check_sense(original, compare(before, before, crops).overall.before_percent)
+    _check_sense(original, 100 * float(np.nanmean(face_nme(before, crops.points, crops.schema))))
     network, pruning = prune(
         original, recipe, lambda build, hook: job.tuned("prune", build, hook), lambda: job.task.steps
     )
     pruned_float = to_float(network) if pruning else original_float
     between = job.points_of(network, pruned_float) if pruning else before
 
-    attempts: list[Attempt] = []
-    best: Candidate | None = None
-    for candidate in candidates(job, network, before):
-        overall = candidate.comparison.overall
-        passed = overall.interval_percent[1] <= recipe.max_loss_percent
-        attempts.append(Attempt(how=candidate.how, loss=overall, passed=passed))
-        log.info("%s: loss %.2f %%, at most %.2f %%", candidate.how, overall.loss_percent, overall.interval_percent[1])
-        if best is None or overall.interval_percent[1] < best.comparison.overall.interval_percent[1]:
-            best = candidate
-        if passed:
-            break
-    assert best is not None
+    best, attempts = _best(job, network, before)
     steps = [Step(name="prune and fine-tune", comparison=compare(before, between, crops))] if pruning else []
     steps.append(Step(name="quantise", comparison=compare(between, best.points, crops)))
     report = Report(
@@ -117,8 +104,10 @@ def convert(job: Job) -> ConvertResult:
         steps=steps,
         total=best.comparison,
         attempts=attempts,
-        sizes=_sizes(job, original_float, network, best, before),
-        layers=layer_errors(network, job.calibration()),
+        sizes=_sizes(
+            job, {"float32 before": (original_float, before), "float32": (pruned_float, between)}, network, best
+        ),
+        layers=job.layer_errors(network),
         macs=(_macs(original), _macs(network)),
     )
     files = {
@@ -126,6 +115,21 @@ def convert(job: Job) -> ConvertResult:
         "int8": _file(network, best.flatbuffer, "int8", report, best.mean_shape, best.comparison),
     }
     return ConvertResult(files, report, before, best.points, crops)
+
+
+def _best(job: Job, network: Network, before: Points) -> tuple[Candidate, list[Attempt]]:
+    """The first way of quantising that passes the gate, else the one that loses least; and all that were tried."""
+    tried: list[Candidate] = []
+    attempts: list[Attempt] = []
+    for candidate in candidates(job, network, before):
+        overall = candidate.comparison.overall
+        passed = overall.interval_percent[1] <= job.recipe.max_loss_percent
+        log.info("%s: loss %.2f %%, at most %.2f %%", candidate.how, overall.loss_percent, overall.interval_percent[1])
+        tried.append(candidate)
+        attempts.append(Attempt(how=candidate.how, loss=overall, passed=passed))
+        if passed:
+            break
+    return min(tried, key=lambda one: one.comparison.overall.interval_percent[1]), attempts
 
 
 def _file(
@@ -151,19 +155,20 @@ def _file(
     return flatbuffer, card, golden_cases(keypoint_model(network, flatbuffer, mean))
 
 
-def _sizes(job: Job, original_float: bytes, network: Network, best: Candidate, before: Points) -> list[Size]:
-    """The network's sizes and losses in every precision, the float one that it came from first."""
-
-    def size(name: str, content: bytes, points: Points) -> Size:
+def _sizes(job: Job, floats: dict[str, tuple[bytes, Points]], network: Network, best: Candidate) -> list[Size]:
+    """The network's sizes and losses in every precision; `floats` has those in float32, what it came from first."""
+    contents = dict(floats)
+    _, before = next(iter(floats.values()))
+    for kind in ("float16", "dynamic"):
+        content = to_float(network, kind)
+        contents[kind] = content, job.points_of(network, content)
+    contents["int8"] = best.flatbuffer, best.points
+    sizes = []
+    for name, (content, points) in contents.items():
         loss = compare(before, points, job.crops)
         packed = len(gzip.compress(content, 9, mtime=0))
-        return Size(name=name, bytes=len(content), gzip_bytes=packed, loss=loss.overall, rmse_px=loss.rmse_px[1])
-
-    sizes = [size("float32 before", original_float, before)]
-    for kind in ("float32", "float16", "dynamic"):
-        content = to_float(network, kind)
-        sizes.append(size(kind, content, job.points_of(network, content)))
-    return [*sizes, size("int8", best.flatbuffer, best.points)]
+        sizes.append(Size(name=name, bytes=len(content), gzip_bytes=packed, loss=loss.overall, rmse_px=loss.rmse_px[1]))
+    return sizes
 
 
 def _macs(network: Network) -> int:

@@ -91,11 +91,12 @@ class Engine:
     def _follow(self, frame: Frame) -> None:
         """Looks where each face is expected, and forgets those that were not seen for long."""
         now = frame.captured_ns
+        verified = {} if self._model.has_score else self._verify(frame)
         seen = []
         for track in self._tracks:
             track.seen = False
             track.seen_ns = min(track.seen_ns, now)  # a clock that went back must not hold a face until it caught up
-            sight = look_at(self._model, frame.grey, track.guess(now), self.times)
+            sight = look_at(self._model, frame.grey, verified.get(track.id) or track.guess(now), self.times)
             least = self._settings.found_score if track.hidden else self._settings.kept_score
             if self._is_face(sight.crop, frame) and sight.score >= least:
                 seen.append((track, sight))
@@ -109,8 +110,6 @@ class Engine:
             if not track.seen:
                 track.hidden = track.hidden or is_on(track.guess(now), in_front, BESIDE)
         self._tracks = [track for track in self._tracks if track.seen or not self._is_lost(track, now)]
-        if not self._model.has_score:
-            self._verify(frame)
 
     def _is_face(self, crop: Crop, frame: Frame) -> bool:
         height, width = frame.grey.shape
@@ -121,19 +120,27 @@ class Engine:
         wait_s = self._settings.hidden_s if track.hidden else self._settings.hold_s
         return bool((now - track.seen_ns) / 1e9 > wait_s)
 
-    def _verify(self, frame: Frame) -> None:
-        """Without a score, only Haar can say that a track has not drifted onto the background."""
+    def _verify(self, frame: Frame) -> dict[int, Crop]:
+        """Where Haar sees the faces of a network without a score, by id; forgets those it does not see.
+
+        Without a score only Haar can say, now and then, whether a track has drifted onto the background. Its box then
+        is what to go on from: such networks have seen faces framed as their authors framed them, and their own points
+        lead them further off from frame to frame.
+        """
         every_ns = self._settings.verify_every_s * 1e9
         due = [t for t in self._tracks if not 0 <= frame.captured_ns - t.verified_ns < every_ns]
         boxes = self._search.look(frame) if due else None
         if boxes is None:
-            return
+            return {}
+        found: dict[int, Crop] = {}
         for track in due:
             here = box_around(track.sight.crop)
-            if any(iou(box_around(_as_crop(box)), here) >= SAME_FACE for box in boxes):
-                track.verified_ns = frame.captured_ns
-            else:
+            crop = max(map(_as_crop, boxes), key=lambda crop: iou(box_around(crop), here), default=None)
+            if crop is None or iou(box_around(crop), here) < SAME_FACE:
                 self._tracks.remove(track)
+            else:
+                track.verified_ns, found[track.id] = frame.captured_ns, crop
+        return found
 
     def _find(self, frame: Frame) -> None:
         """Searches the whole frame, where it is time to; follows what it finds."""

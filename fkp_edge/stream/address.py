@@ -29,6 +29,7 @@ _NAME = r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?"  # getaddrinfo raises UnicodeError f
 _IPV6 = r"[0-9A-Fa-f:.]+(?:%[\w.-]+)?"
 _HOST_PORT = rf"(?:\[(?P<v6>{_IPV6})\]|(?P<name>{_NAME})):(?P<port>[0-9]{{1,5}})"
 _SCHEMES = "tcp|udp|osc|opentrack|wss?|mqtts?"
+_TARGETS = ("udp", "osc", "opentrack", "mqtt")
 _USER = r"(?:(?P<user>[\w.-]{1,60})@)?"
 _URL = re.compile(rf"(?P<scheme>{_SCHEMES})://{_USER}{_HOST_PORT}(?P<path>/[\w./-]{{0,200}})?", re.ASCII)
 
@@ -154,6 +155,8 @@ def parse_address(url: str) -> Address:
     port = int(match["port"])
     if port > 65535:
         raise StreamError(f"stream address {url!r} has port {port}; expected 0 to 65535")
+    if port == 0 and match["scheme"].startswith(_TARGETS):  # only who listens can take a free one
+        raise StreamError(f"stream address {url!r} has port 0; expected 1 to 65535, where somebody listens")
     if match["v6"] is not None and not _is_ipv6(match["v6"]):
         raise StreamError(f"stream address {url!r} has no IPv6 address between its brackets; expected tcp://[::1]:PORT")
     host = match["v6"] or match["name"]

@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
+from fkp_edge.closing import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.address import Address, parse_address
 from fkp_edge.stream.dialing import LostError, Transport, dial
@@ -39,7 +39,7 @@ def connect(url: str, *, token: str | None = None, timeout_s: float = 5.0, recon
     return Connection(address, token=token, timeout_s=timeout_s, reconnect=reconnect)
 
 
-class Connection:
+class Connection(Closing):
     """An iterator over the messages of a server: a `Hello`, then `ObservationMessage`s, and a `Pong` for each `ping`.
 
     It raises `StreamError` when the server breaks the protocol or refuses this client; a lost connection is made anew.
@@ -93,14 +93,6 @@ class Connection:
         """Disconnects; ends an iteration in another thread. Twice is fine."""
         self._closing.set()
         self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Connection {self._address} {'closed' if self._closing.is_set() else 'open'}>"

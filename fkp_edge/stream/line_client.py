@@ -24,6 +24,7 @@ PACE_S = 0.01
 """Between two lines taken from one client: a flood of pings must cost the loop, and the camera's Python, little."""
 LINGER_S = 1.0
 """How long a refused client has to read why."""
+WANTED = 'expected a first line {"type":"auth","token":"..."} with what the device\'s --token-file holds'
 
 
 class Limits(NamedTuple):
@@ -208,14 +209,11 @@ class LineClient:
 
     def _check_token(self, given: str) -> None:
         if not same_token(given, self._serving.token or ""):
-            raise StreamError(
-                "this stream asks for its token; expected a first line "
-                '{"type":"auth","token":"..."} with what the device\'s --token-file holds'
-            )
+            raise StreamError(f"this stream asks for its token; {WANTED}")
 
     def _expect_token(self) -> None:
         if not (self._greeted or self._refused or self._closed):
-            self._refuse(StreamError(f"no token came within {self._serving.limits.auth_s:g} s"))
+            self._refuse(StreamError(f"no token came within {self._serving.limits.auth_s:g} s; {WANTED}"))
 
     def _refuse(self, error: StreamError) -> None:
         """Says what was wrong, then takes input for a moment: closing over unread bytes would reset the connection,

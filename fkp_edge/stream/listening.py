@@ -52,8 +52,12 @@ def limit_buffers(sock: socket.socket) -> None:
 def remove_socket_file(path: str) -> None:
     """Removes the socket at `path`, and nothing that is not a socket."""
     with contextlib.suppress(OSError):
-        if stat.S_ISSOCK(Path(path).lstat().st_mode):
+        if _is_socket(path):
             Path(path).unlink()
+
+
+def _is_socket(path: str) -> bool:
+    return stat.S_ISSOCK(Path(path).lstat().st_mode)
 
 
 def _tcp(address: TcpAddress | WebAddress) -> socket.socket:
@@ -103,6 +107,8 @@ def _bind_error(address: TcpAddress | WebAddress | UnixAddress, error: OSError) 
     reason = error.strerror or str(error)
     if isinstance(address, UnixAddress):
         if error.errno == errno.EADDRINUSE:
+            if not _is_socket(address.path):
+                return StreamError(f"{address.path} exists and is no socket; name another path, or remove it")
             return StreamError(
                 f"{address.path} is in use; stop the program that listens there (another fkp-edge run?) "
                 "or name another path"

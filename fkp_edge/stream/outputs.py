@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
+from fkp_edge.closing import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.address import Address, MqttAddress, OpentrackAddress, OscAddress, UdpAddress, WebAddress
 from fkp_edge.stream.messages import Hello, ObservationMessage, encode
@@ -34,7 +34,7 @@ class Access(NamedTuple):
     mqtt_password: str | None = None
 
 
-class Outputs:
+class Outputs(Closing):
     """Servers and senders on the given addresses."""
 
     def __init__(self, addresses: Sequence[Address], hello: Callable[[], Hello], access: Access | None = None) -> None:
@@ -137,14 +137,6 @@ class Outputs:
         self._publishing.append(lambda _, line: sockets.publish(line))
         self._servers[server.address] = sockets
         return server.address
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Outputs {' '.join(map(str, self._addresses))}>"

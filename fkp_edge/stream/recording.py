@@ -15,11 +15,11 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Literal
 
 import msgspec
 
+from fkp_edge.closing import Closing
 from fkp_edge.errors import InputError, StreamError
 from fkp_edge.stream.lines import LineBuffer
 from fkp_edge.stream.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, Hello, ObservationMessage, decode_server
@@ -46,7 +46,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     """Date and time in UTC, ISO 8601."""
 
 
-class Recorder:
+class Recorder(Closing):
     """Writes lines to a new file from a thread of its own: a slow disk costs lines, not frames."""
 
     def __init__(self, path: Path) -> None:
@@ -100,18 +100,11 @@ class Recorder:
         if self._taken <= 1:
             self._path.unlink(missing_ok=True)
         if self._error is not None:
-            raise StreamError(f"recording {self._path} is incomplete: {self._error.strerror or self._error}")
+            why = self._error.strerror or self._error
+            raise StreamError(f"recording {self._path} is incomplete: {why}; make room, or record elsewhere")
         if self._lost or self._thread.is_alive():
             lost = self._lost + self._lines.qsize()
             raise StreamError(f"recording {self._path} lacks {lost} lines: its disk is too slow; record elsewhere")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Recorder {self._path} {'closed' if self._closed else 'open'}>"

@@ -22,26 +22,45 @@ def export_csv(recording: Path, out: Path) -> int:
     Raises:
         InputError: `recording` is none, or changes its points; or `out` exists or cannot be written.
     """
-    messages = read_recording(recording)
-    _, hello = next(messages)
-    assert isinstance(hello, Hello)  # read_recording checks
-    rows = 0
+    table = _table(recording)
+    header = next(table)  # a file that is no recording makes no table
     try:
-        with out.open("x", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow([*FRAME, *FACE, *(f"{_safe(name)}_{axis}" for name in hello.points for axis in "xy")])
-            for _, message in messages:
-                if isinstance(message, ObservationMessage):
-                    for row in _rows(message):
-                        table.writerow(row)
-                        rows += 1
-                elif message.points != hello.points:
-                    raise InputError(f"{recording} changes its points on the way; one table cannot hold both")
+        file = out.open("x", newline="", encoding="utf-8")
     except FileExistsError as error:
         raise InputError(f"{out} exists already; name another --out, or remove it") from error
     except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror}; expected a file in a folder") from error
+        raise _cannot_write(out, error) from error
+    rows = 0
+    try:
+        with file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            for row in table:
+                writer.writerow(row)
+                rows += 1
+    except BaseException as error:
+        out.unlink()  # half a table looks like a whole one
+        if isinstance(error, OSError):
+            raise _cannot_write(out, error) from error
+        raise
     return rows
+
+
+def _cannot_write(out: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write {out}: {error.strerror}; name a file in a folder with room as --out")
+
+
+def _table(recording: Path) -> Iterator[list[object]]:
+    """The header, then every row."""
+    messages = read_recording(recording)
+    _, hello = next(messages)
+    assert isinstance(hello, Hello)  # read_recording checks
+    yield [*FRAME, *FACE, *(f"{_safe(name)}_{axis}" for name in hello.points for axis in "xy")]
+    for _, message in messages:
+        if isinstance(message, ObservationMessage):
+            yield from _rows(message)
+        elif message.points != hello.points:
+            raise InputError(f"{recording} changes its points on the way; one table cannot hold both")
 
 
 def _rows(message: ObservationMessage) -> Iterator[list[object]]:

@@ -53,7 +53,8 @@ def read_password(path: Path) -> str:
 
 def same_token(given: str, expected: str) -> bool:
     """Whether the tokens are equal; takes the same time wherever they differ."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    # a header that is no UTF-8 comes from aiohttp as lone surrogates
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())
 
 
 def check_reach(address: Address, *, token: str | None, insecure: bool) -> None:

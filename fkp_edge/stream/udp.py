@@ -6,9 +6,8 @@ import contextlib
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Self
 
+from fkp_edge.closing import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.address import UdpAddress
 from fkp_edge.stream.datagrams import encode_datagram
@@ -20,7 +19,7 @@ __all__ = ["DatagramSender", "UdpSender"]
 HELLO_EVERY_NS = 1_000_000_000
 
 
-class DatagramSender(ABC):
+class DatagramSender(Closing, ABC):
     """A target of datagrams; subclasses say what is sent."""
 
     def __init__(self, address: UdpAddress, *, insecure: bool = False) -> None:
@@ -64,14 +63,6 @@ class DatagramSender(ABC):
     def close(self) -> None:
         """Twice is fine."""
         self._sock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._address} {'closed' if self._sock.fileno() < 0 else 'open'}>"

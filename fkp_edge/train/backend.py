@@ -17,7 +17,7 @@ try:
     import tqdm as _tqdm  # noqa: F401
 except ImportError as error:
     raise MissingPartError(
-        f"training and converting need more than the device part ({error}); pip install 'fkp-edge[train]', "
+        f"training needs more than the device part ({error}); pip install 'fkp-edge[train]', "
         "or in a clone: pip install -e '.[train]'"
     ) from error
 

@@ -22,7 +22,7 @@ LINES = [
     if '"auth"' not in line and '"ping"' not in line
 ]
 DATAGRAMS = [json.loads(line) for line in (PROTOCOL / "datagrams.jsonl").read_text().splitlines()]
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wno-unused-function"]
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc)")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no Node.js (node)")
@@ -176,3 +176,15 @@ def test_javascript_reads_a_live_stream_and_reconnects(tmp_path, kind):
             again.publish(encode(SEEN))
             assert process.stdout.readline() == "observation 1\n"
         process.kill()
+
+
+@needs_node
+def test_a_nodejs_without_websockets_says_so():
+    module = REPOSITORY / "clients/fkp_edge.mjs"
+    code = f"""delete globalThis.WebSocket;
+    const {{ connect }} = await import("{module}");
+    connect("ws://127.0.0.1:1").next().catch((error) => console.log(error.message));"""
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "needs a WebSocket; expected Node.js 22 or later" in done.stdout

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -173,3 +176,29 @@ def test_a_folder_without_a_saved_model_is_refused(tmp_path: Path):
 def test_a_damaged_saved_model_is_refused(tmp_path: Path):
     (tmp_path / "saved_model.pb").write_text("no")
     assert refusal(tmp_path).startswith(f"{tmp_path} cannot be loaded as a SavedModel: ")
+
+
+KERAS_3 = """
+import sys, keras, numpy as np
+layers = keras.layers
+model = keras.Sequential([
+    keras.Input((96, 96, 1)),
+    layers.Conv2D(4, 5, 4, activation="relu"),
+    layers.GlobalAveragePooling2D(),
+    layers.Dense(30),
+])
+assert keras.__version__.startswith("3")
+model.export(sys.argv[1])
+crop = np.load(sys.argv[2])[None, ..., None].astype(np.float32)
+np.save(sys.argv[3], np.asarray(model(crop)))
+"""
+
+
+def test_what_keras_3_exports_gives_what_keras_3_gave(tmp_path: Path):
+    np.save(tmp_path / "crop.npy", CROP)
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    arguments = [str(tmp_path / name) for name in ("exported", "crop.npy", "out.npy")]
+    subprocess.run([sys.executable, "-c", KERAS_3, *arguments], env=environment, check=True, capture_output=True)
+    loaded = load_network(tmp_path / "exported", Foreign(points="units"))
+    expected = np.load(tmp_path / "out.npy").reshape(15, 2)
+    np.testing.assert_allclose(units_of(loaded), expected, rtol=1e-4, atol=1e-4)

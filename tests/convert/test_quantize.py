@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
-from fkp_edge.convert.quantize import without_dense
+from fkp_edge.convert.load import Network
+from fkp_edge.convert.quantize import layer_errors, without_dense
 from fkp_edge.train.backend import keras
+from fkp_edge.train.published.networks import build_published
+from fkp_edge.train.published.recipe import Network as PublishedNetwork
 
 layers = keras.layers
 
@@ -51,3 +56,13 @@ def test_a_network_without_dense_layers_stays_what_it_is():
         "Conv2D",
         "Reshape",
     ]
+
+
+def test_the_noise_of_a_layer_before_a_pool_is_measured_not_read_from_unwritten_memory():
+    keras.utils.set_random_seed(2)
+    network = build_published(PublishedNetwork(layers="lenet5"), 15, data_dir=Path())
+    described = {"recipe": {"name": "", "data": {"note": ""}}, "schema": "fkp15", "has_score": False}
+    crops = np.random.default_rng(0).integers(0, 256, (4, 96, 96)).astype(np.uint8)
+    errors = layer_errors(Network(Path(), described, network), crops)
+    assert sum("Relu" in error.tensor and "lenet5/conv2d" in error.tensor for error in errors) == 2
+    assert all(20 < error.snr_db < 200 for error in errors)

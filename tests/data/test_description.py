@@ -113,5 +113,6 @@ def test_the_commands(tmp_path: Path, kaggle_row: dict[str, str], write_csv, cap
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["data", "describe", str(tmp_path / "none.csv")]) == 2
     assert (
-        capsys.readouterr().err == f"fkp-edge: error: cannot read {tmp_path / 'none.csv'}: No such file or directory\n"
+        capsys.readouterr().err == f"fkp-edge: error: cannot read {tmp_path / 'none.csv'}: No such file or directory; "
+        "expected a file of Kaggle's format\n"
     )

@@ -78,7 +78,9 @@ def test_points_a_little_outside_the_picture_are_kept(csv):
 
 
 def test_a_missing_file(tmp_path: Path):
-    assert complaint(tmp_path / "none.csv") == f"cannot read {tmp_path / 'none.csv'}: No such file or directory"
+    assert complaint(tmp_path / "none.csv") == (
+        f"cannot read {tmp_path / 'none.csv'}: No such file or directory; expected a file of Kaggle's format"
+    )
 
 
 @pytest.mark.parametrize("column", ["Image", "left_eye_center_x", "mouth_center_bottom_lip_y"])

@@ -149,6 +149,20 @@ def test_without_a_score_haar_verifies_once_a_second(
     assert states[16] is state
 
 
+def test_without_a_score_a_track_that_drifted_goes_on_from_haars_box(
+    model: KeypointModel, demo_frames: list[Frame]
+) -> None:
+    x, y, w, h = box_of(demo_frames[0], model)
+    shrinking = WithoutScore(model)
+    shrinking.decode = lambda *_: (0.5 + 0.96 * (model.mean_shape - 0.5), 1.0)  # whatever it sees, a little smaller
+    engine = Engine(shrinking, FakeSearch([[(x, y, w, h)]] * 2), EngineSettings(verify_every_s=0.3))
+    sides = [
+        engine.process(replace(demo_frames[0], captured_ns=i * FRAME_NS, sequence=i)).faces[0].box[2] for i in range(11)
+    ]
+    assert sides[8] < 0.8 * sides[0]
+    assert max(sides[9:]) > 0.9 * sides[0]
+
+
 def test_a_network_that_gives_nan_sees_nothing(model: KeypointModel, demo_frames: list[Frame]) -> None:
     broken = WithoutScore(model)
     broken.has_score = True

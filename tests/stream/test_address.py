@@ -63,6 +63,12 @@ def test_a_port_out_of_range_is_refused(port):
         parse_address(f"tcp://127.0.0.1:{port}")
 
 
+@pytest.mark.parametrize("scheme", ["udp", "osc", "opentrack", "mqtt", "mqtts"])
+def test_nothing_can_be_sent_to_port_0(scheme):
+    with pytest.raises(StreamError, match="has port 0; expected 1 to 65535, where somebody listens"):
+        parse_address(f"{scheme}://127.0.0.1:0")
+
+
 def test_a_bad_ipv6_address_is_refused():
     with pytest.raises(StreamError, match="has no IPv6 address between its brackets"):
         parse_address("tcp://[1:2]:8765")

@@ -95,7 +95,7 @@ except StreamError as error:
 def test_a_full_disk_is_an_error_at_the_end_and_not_before(lines, tmp_path):
     command = [sys.executable, "-c", FULL, str(tmp_path / "a"), lines[1].decode().strip()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.stdout == f"recording {tmp_path / 'a'} is incomplete: File too large\n"
+    assert done.stdout == f"recording {tmp_path / 'a'} is incomplete: File too large; make room, or record elsewhere\n"
     assert "stops: File too large" in done.stderr
 
 

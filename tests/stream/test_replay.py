@@ -52,7 +52,9 @@ def test_at_its_own_pace_observations_come_as_they_were_sent(recording, lines):
         player.start()
         got = list(client.lines())
         player.join()
-    assert got == lines
+    remaining = iter(lines)
+    assert all(line in remaining for line in got)  # a busy machine may skip some, changes none and keeps their order
+    assert (got[0], got[-1]) == (lines[0], lines[-1])
 
 
 def test_a_replay_can_be_stopped(recording):
@@ -96,6 +98,15 @@ def test_csv_overwrites_nothing(recording, tmp_path):
     with pytest.raises(InputError, match=r"a\.csv exists already; name another --out, or remove it"):
         export_csv(recording, out)
     assert out.read_text() == "mine"
+
+
+def test_half_a_table_is_removed(tmp_path, hello, line):
+    with Recorder(tmp_path / "a") as recorder:
+        for text in (encode(hello), line(1), b"damage\n"):
+            recorder.write(text)
+    with pytest.raises(InputError, match="b'damage"):
+        export_csv(tmp_path / "a", tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_csv_holds_no_formula(tmp_path, hello, line):

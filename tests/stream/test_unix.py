@@ -51,7 +51,7 @@ def test_a_socket_in_use_is_refused(unix_server, path, hello):
 
 def test_a_file_that_is_no_socket_is_left_alone(path, hello):
     path.write_text("mine")
-    with pytest.raises(StreamError, match="is in use"):
+    with pytest.raises(StreamError, match=f"{path} exists and is no socket; name another path, or remove it"):
         LineServer(UnixAddress(str(path)), lambda: hello)
     assert path.read_text() == "mine"
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.closing import Closing
 from fkp_edge.observation import Frame
 
 __all__ = ["FakeCamera", "FakePicamera2"]
 
 
-class FakeCamera:
+class FakeCamera(Closing):
     """Plays given frames or raises given errors, and records what was asked of it."""
 
     def __init__(self, frames: Iterable[Frame | Exception], *, live: bool = False, name: str = "fake") -> None:
@@ -34,12 +35,6 @@ class FakeCamera:
     def close(self) -> None:
         """Ends the frames."""
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"FakeCamera({self.name!r}, {'closed' if self.closed else 'open'}, reads={self.reads})"

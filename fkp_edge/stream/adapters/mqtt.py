@@ -11,11 +11,11 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
+from fkp_edge.closing import Closing
 from fkp_edge.errors import MissingPartError, StreamError
 from fkp_edge.stream.address import MqttAddress
 from fkp_edge.stream.messages import Hello, ObservationMessage, encode
@@ -39,7 +39,7 @@ DISCOVERY = "homeassistant"
 _log = logging.getLogger(__name__)
 
 
-class MqttSender:
+class MqttSender(Closing):
     """A client of a broker; connects again by itself."""
 
     def __init__(
@@ -104,14 +104,6 @@ class MqttSender:
                 farewell.wait_for_publish(LAST_WORD_S)
         self._client.disconnect()
         self._client.loop_stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<MqttSender {self._address} {'closed' if self._closed else 'open'}>"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,7 @@ class LivePage:
         self._encoder = JpegEncoder(parts.schema, parts.effect)
         self._finder = quiet_executor("predict")
         self._finding = False
+        self._viewers = 0
         self._frames = 0
         self._dropped = 0
         self._refused: Callable[[], int] = int
@@ -116,8 +118,17 @@ class LivePage:
     async def _live(self, request: web.Request) -> web.StreamResponse:
         peer = Peer()
         await peer.open(request)
-        await peer.serve(self._send_views(peer))
+        with self._viewing():
+            await peer.serve(self._send_views(peer))
         return peer.socket
+
+    @contextmanager
+    def _viewing(self) -> Iterator[None]:
+        self._viewers += 1
+        try:
+            yield
+        finally:
+            self._viewers -= 1
 
     async def _send_views(self, peer: Peer) -> None:
         page = {"type": "page", "preview": self._parts.preview, "predict": True, "edges": self._parts.schema.edges}
@@ -144,11 +155,16 @@ class LivePage:
             headers={"Content-Type": f"multipart/x-mixed-replace; boundary={BOUNDARY}", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
+        with self._viewing():
+            await self._send_pictures(request, response)
+        return response
+
+    async def _send_pictures(self, request: web.Request, response: web.StreamResponse) -> None:
         number = 0
         while True:
             number, view = await self._views.after(number)
             if view is None:
-                return response
+                return
             if view.grey is None:
                 continue
             jpeg = await self._encoder.encode(number, view.grey, view.message, drawn=True)
@@ -187,7 +203,7 @@ class LivePage:
             dropped=self._dropped,
             state=self._last.state if self._last else None,
             frame_age_s=self._frame_age_s(),
-            clients=self._parts.clients(),
+            clients={**self._parts.clients(), "live page": self._viewers + self._lines.clients},
             refused=self._refused(),
             stages=self._parts.stages(),
             temperature_c=temperature_c(),

@@ -1,36 +1,30 @@
 """An HTTP server on a thread of its own, with limits that aiohttp leaves to its users.
 
-Connections are accepted here and handed to aiohttp: so they are counted before anything is read from them, their kernel
-buffers are small, and a request must have come whole in time.
+Connections are accepted in `accepting.py` and handed to aiohttp here: so they are counted before anything is read from
+them, their kernel buffers are small, and a request must have come whole in time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from fkp_edge.errors import StreamError
+from fkp_edge.stream.accepting import AcceptingServer
 from fkp_edge.stream.address import WebAddress
-from fkp_edge.stream.listening import bound_port, limit_buffers, listen
-from fkp_edge.stream.trust import check_reach
 from fkp_edge.stream.web.access import Guard, Handler
 
 __all__ = ["WebLimits", "WebServer"]
 
-ACCEPT_PAUSE_S = 0.01
 SHUTDOWN_S = 1.0
-JOIN_S = 5.0
+READ_BYTES = 16 * 1024
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 27\r\n\r\ntoo many clients, try later\n"
 )
@@ -48,7 +42,7 @@ class WebLimits(NamedTuple):
     upload_bytes: int = 12 * 2**20
 
 
-class WebServer:
+class WebServer(AcceptingServer[WebAddress]):
     """Serves `routes` at `address` until closed."""
 
     def __init__(
@@ -78,88 +72,40 @@ class WebServer:
         Raises:
             StreamError: the address cannot be bound, or is beyond loopback.
         """
-        check_reach(address, token=token, insecure=insecure)
-        self._listener = listen(address)
-        self._address = replace(address, port=bound_port(self._listener), secure=tls is not None)
+        limits = limits or WebLimits()
+        super().__init__(
+            replace(address, secure=tls is not None),
+            thread="fkp-edge-web",
+            most=limits.clients,
+            token=token,
+            insecure=insecure,
+        )
         self._routes = routes
         self._guard = Guard(address.host, token=token, public=public)
         self._tls = tls
-        self._limits = limits or WebLimits()
-        self._end = end
-        self._loop = asyncio.new_event_loop()
+        self._limits = limits
+        self._end_handlers = end
         self._transports: dict[asyncio.Transport, asyncio.TimerHandle] = {}
         self._arriving: set[asyncio.Task[None]] = set()
-        self._refused = 0
-        self._lock = threading.Lock()
-        self._closed = False
-        self._closing = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="fkp-edge-web", daemon=True)
-        self._thread.start()
-        _log.info("listening on %s", self._address)
-
-    @property
-    def address(self) -> WebAddress:
-        """Where it listens, with the port that was bound."""
-        return self._address
+        self._start()
 
     @property
     def clients(self) -> int:
         """Connections open now."""
         return sum(not transport.is_closing() for transport in tuple(self._transports))
 
-    @property
-    def refused(self) -> int:
-        """Connections and requests turned away so far."""
-        return self._refused
-
-    def close(self) -> None:
-        """Disconnects all. Twice is fine.
-
-        Raises:
-            StreamError: the thread did not end.
-        """
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(JOIN_S)
-        if self._thread.is_alive():
-            raise StreamError(f"the thread that serves {self._address} did not end within {JOIN_S:g} s")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        state = "closed" if self._closed else f"open, {self.clients} clients"
-        return f"<WebServer {self._address} {state}>"
-
     # All below runs on the server's thread.
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        finally:
-            self._loop.close()
-            self._listener.close()
-            _log.info("closed %s", self._address)
-
-    async def _serve(self) -> None:
+    async def _prepare(self) -> None:
         app = web.Application(middlewares=[self._middleware()], client_max_size=self._limits.upload_bytes)
         app.add_routes(self._routes)
         self._runner = web.AppRunner(
             app, access_log=None, logger=_silent(), shutdown_timeout=SHUTDOWN_S, lingering_time=SHUTDOWN_S
         )
         await self._runner.setup()
-        self._hear()
-        await self._closing.wait()
-        self._loop.remove_reader(self._listener)
-        self._end()
+
+    async def _end(self) -> None:
+        self._end_handlers()
         for task in tuple(self._arriving):
             task.cancel()
         await asyncio.gather(*self._arriving, return_exceptions=True)
@@ -182,37 +128,18 @@ class WebServer:
 
         return judge
 
-    def _hear(self) -> None:
-        if not self._closing.is_set():
-            self._loop.add_reader(self._listener, self._accept)
+    def _count(self) -> int:
+        for transport in [transport for transport in self._transports if transport.is_closing()]:
+            self._transports.pop(transport).cancel()
+        return len(self._transports) + len(self._arriving)
 
-    def _accept(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError as error:
-            _log.debug("cannot accept on %s: %s", self._address, error)
-            self._loop.remove_reader(self._listener)
-            self._loop.call_later(ACCEPT_PAUSE_S, self._hear)
-            return
-        sock.setblocking(False)
-        self._forget_closed()
-        if len(self._transports) + len(self._arriving) >= self._limits.clients:
-            self._turn_away(sock)
-            return
-        limit_buffers(sock)
+    def _welcome(self, sock: socket.socket) -> None:
         task = self._loop.create_task(self._take(sock))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
-    def _turn_away(self, sock: socket.socket) -> None:
-        self._refused += 1
-        with sock, contextlib.suppress(OSError):
-            if self._tls is None:
-                sock.send(FULL)
-
-    def _forget_closed(self) -> None:
-        for transport in [transport for transport in self._transports if transport.is_closing()]:
-            self._transports.pop(transport).cancel()
+    def _full(self) -> bytes:
+        return FULL if self._tls is None else b""
 
     async def _take(self, sock: socket.socket) -> None:
         """Hands a connection to aiohttp, and closes it where no request comes in time."""
@@ -225,6 +152,9 @@ class WebServer:
         except (OSError, ssl.SSLError) as error:
             _log.debug("no TLS with a client of %s: %s", self._address, error)
             return
+        # asyncio asks for 256 KiB at a time and gives nearly all of it back: malloc's heap fills with holes, 0.5 kB a
+        # request. A name that asyncio does not document; where it has no effect, only the holes come back.
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]
         # what is written next waits until all before it is in the kernel; with high=0 TLS would wait for ever
         transport.set_write_buffer_limits(high=1, low=0)
         self._transports[transport] = self._loop.call_later(self._limits.request_s, transport.abort)
@@ -235,6 +165,8 @@ async def _answer(handler: Handler, request: web.Request) -> web.StreamResponse:
         return await handler(request)
     except (web.HTTPException, ConnectionError):  # an unknown path; a peer that is gone
         raise
+    except web.RequestPayloadError:  # chunks or a compression that are none
+        return web.Response(status=400, text="the request's body is damaged; expected a whole one\n")
     except Exception:  # a mistake of ours: aiohttp's own words on it go unheard
         _log.exception("cannot answer %s %s", request.method, request.path)
         raise

@@ -30,6 +30,15 @@ def test_the_pose_is_six_doubles_as_opentrack_counts_them(datagrams):
     assert datagrams(Pose(yaw=-10.5, pitch=-5.0, roll=2.0)) == [GOLDEN]
 
 
+def test_it_says_once_that_faces_come_without_a_pose(observe, caplog):
+    with OpentrackSender(OpentrackAddress("127.0.0.1", 9)) as sender:
+        for sequence in range(3):
+            sender.publish(observe(sequence))
+    assert [record.message for record in caplog.records] == [
+        "opentrack://127.0.0.1:9 gets nothing: the faces of this source come without a pose"
+    ]
+
+
 def test_what_is_not_known_is_not_sent(datagrams):
     assert datagrams(None) == datagrams(None, faces=0) == []
     assert datagrams(Pose(yaw=1.0, pitch=1.0, roll=1.0), state="held") == []

@@ -187,6 +187,19 @@ def test_metrics_are_prometheus_text(serve, observe):
         assert expected in text.splitlines()
 
 
+def test_viewers_of_the_page_count_as_clients(serve, observe):
+    served = serve()
+    counted = []
+
+    def count(number: int) -> None:
+        counted.append(re.search(r'{stream="live page"} (\d+)', served.ask("/metrics")[1].decode())[1])
+        show(served, observe(number), grey(1))
+
+    live(served)(2, count)
+    assert counted == ["1", "1"]
+    assert 'stream="live page"} 0' in served.ask("/metrics")[1].decode()
+
+
 def test_the_temperature_is_where_the_system_tells(tmp_path):
     (tmp_path / "temp").write_text("48312\n")
     assert temperature_c(tmp_path / "temp") == 48.312
@@ -232,6 +245,12 @@ def test_a_photograph_too_large_is_refused_before_it_is_read(serve):
     assert status == 413
 
 
+@pytest.mark.parametrize("header", [{"Content-Encoding": "gzip"}, {"Transfer-Encoding": "chunked"}])
+def test_a_damaged_body_is_refused_and_not_logged(serve, header, caplog):
+    assert serve().ask("/predict", "POST", b"hi", **header)[0] == 400
+    assert caplog.records == []
+
+
 def test_one_photograph_at_a_time(serve, eventually):
     looking, done = threading.Event(), threading.Event()
     served = serve(find=lambda grey: [looking.set(), done.wait(10)][2:])
@@ -258,6 +277,7 @@ def test_with_a_token_nothing_is_shown_without_it(serve, path):
     served = serve(token=TOKEN)
     assert served.ask(path)[0] == served.ask(f"{path}?token=wrong")[0] == 401
     assert served.ask(path, Authorization=f"Bearer {TOKEN}x")[0] == 401
+    assert served.ask(path, Authorization="Bearer \xff")[0] == 401  # no UTF-8
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics"])

@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import urllib.request
 
 import pytest
 
 pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
 
+from aiohttp import web
+
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import Pong, WebAddress, connect, encode
-from fkp_edge.stream.web.server import WebLimits
+from fkp_edge.stream.web.server import READ_BYTES, WebLimits, WebServer
 
 TOKEN = "0123456789abcdef"
 
@@ -254,3 +257,16 @@ def test_a_client_outlives_the_time_for_requests(open_sockets, line):
         waited.wait(0.2)
         sockets.publish(line(1))
         assert next(client).sequence == 1
+
+
+def test_the_kernel_is_asked_for_little_at_a_time():
+    """By a name that asyncio does not document: a Python that renames it is to be noticed here."""
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append((request.transport.max_size, type(request.transport).max_size))
+        return web.Response()
+
+    with WebServer(WebAddress("127.0.0.1", 0), [web.get("/", answer)], end=lambda: None) as server:
+        urllib.request.urlopen(f"http://{server.address.place}/", timeout=10).close()
+    assert asked == [(READ_BYTES, 256 * 1024)]

@@ -19,9 +19,8 @@ from fkp_edge.train.published.missing import COMMON
 from .conftest import write_rows
 
 CONVERT = """
-val = ["training.csv"]
+max_loss_percent = 100
 [calibration]
-folders = ["training.csv"]
 count = 8
 bias_crops = 8
 """
