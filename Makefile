@@ -86,6 +86,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/crop_jitter.py $(DATA) $(RESULTS)/crop_jitter.json
 	.venv-dev/bin/python benchmarks/clips.py $(DATA) $(RESULTS)/clips.json
 	.venv-dev/bin/python benchmarks/tilted_search.py $(DATA) $(RESULTS)/tilted_search.json
+	.venv-dev/bin/python benchmarks/crossing.py $(DATA) $(RESULTS)/crossing.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
 

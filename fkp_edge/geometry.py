@@ -8,6 +8,7 @@ left edge lies at x - 0.5.
 from __future__ import annotations
 
 import cmath
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,10 +66,9 @@ class Crop:
 
     def to_frame(self, units: NDArray[np.floating]) -> Points:
         """Points (K, 2) in crop units as frame pixels (K, 2) float32."""
-        a, b = self._axes()
-        centred = np.asarray(units, np.float32) - np.float32(0.5)
-        rotation = np.array([[a, b], [-b, a]], np.float32)
-        return np.asarray(centred @ rotation + np.array([self.x, self.y], np.float32), np.float32)
+        turn = complex(*self._axes())
+        corner = complex(self.x, self.y) - turn * (0.5 + 0.5j)
+        return (_as_complex(units) * turn + corner).view(np.float64).astype(np.float32).reshape(-1, 2)
 
     def to_units(self, points: NDArray[np.floating]) -> Points:
         """Frame pixels (K, 2) as crop units (K, 2) float32."""
@@ -123,14 +123,21 @@ def crop_from_track(points: NDArray[np.floating], mean_shape: NDArray[np.floatin
     Least squares over rotation, scale and shift (Umeyama, PAMI 1991, without reflection), so that the next crop is
     normalised in place, scale and roll.
     """
-    source, target = _as_complex(mean_shape), _as_complex(points)  # a similarity is one complex multiplication
-    count = len(source)
-    source_mean, target_mean = complex(source.sum()) / count, complex(target.sum()) / count
-    centred = source - source_mean
-    turn = complex(np.vdot(centred, target)) / complex(np.vdot(centred, centred)).real
-    centre = target_mean + turn * (0.5 + 0.5j - source_mean)
+    weights, middle = _fit_to(np.asarray(mean_shape, np.float64).tobytes())
+    target = _as_complex(points)  # a similarity is one complex multiplication
+    turn = complex(np.dot(weights, target))
+    centre = complex(target.sum()) / len(target) + turn * middle
     side = max(abs(turn), 1e-3)  # points that all coincide still give a crop, whose score is then low
     return Crop(centre.real, centre.imag, side, cmath.phase(turn))
+
+
+@functools.cache
+def _fit_to(mean_shape: bytes) -> tuple[NDArray[np.complex128], complex]:
+    """What of the fit depends on the mean shape only: weights (K,) of the points, crop's middle from their mean."""
+    shape = np.frombuffer(mean_shape, np.complex128)
+    mean = complex(shape.mean())
+    centred = shape - mean
+    return centred.conj() / np.vdot(centred, centred).real, 0.5 + 0.5j - mean
 
 
 def _as_complex(points: NDArray[np.floating]) -> NDArray[np.complex128]:

@@ -113,12 +113,13 @@ class KeypointModel:
         return self.decode(*self.invoke(crop))
 
 
-def _dequantise(raw: NDArray[Any], detail: dict[str, Any] | None) -> NDArray[np.float32]:
-    assert detail is not None
+def _dequantise(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
     scale, zero = detail["quantization"]
-    if not scale:
-        return raw.astype(np.float32)
-    return np.asarray((raw.astype(np.int32) - zero) * np.float32(scale), np.float32)
+    values = raw.astype(np.float32)
+    if scale:
+        values -= zero
+        values *= scale
+    return values
 
 
 def open_model(

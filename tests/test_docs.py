@@ -136,6 +136,10 @@ def test_figures_of_the_device_come_from_the_results() -> None:
         in text
     )
     assert f"instead of {tilted['upright']} " in text
+    rows = results("crossing")["rows"]
+    pairs, renamed = (sum(row[key] for row in rows) for key in ("pairs", "renamed"))
+    assert f"Of {pairs} composed crossings of two people at three speeds none swapped them; in {renamed} the" in text
+    assert {row["swapped"] for row in rows} == {0}
     assert list(results("pose")["mean_face"].values()) == MEAN_FACE.tolist()
 
 
@@ -156,7 +160,7 @@ def test_results_are_of_the_files_that_ship(name: str) -> None:
     assert {entry["sha256"] for entry in entries if entry["model"] == f"{name}.tflite"} == {sha}
 
 
-@pytest.mark.parametrize("name", ["conditions", "engine_arm64", "pose", "scenes", "stills"])
+@pytest.mark.parametrize("name", ["conditions", "crossing", "engine_arm64", "pose", "scenes", "stills"])
 def test_other_results_are_of_the_file_that_ships(name: str) -> None:
     assert results(name)["model_sha256"] == open_model(shipped_model()).file.sha256
 

@@ -38,10 +38,11 @@ def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: St
         raw = model.invoke(pixels)
     with times.stage("decode"):
         units, score = model.decode(*raw)
-        if not math.isfinite(float(units.sum())):  # a damaged float network: nothing was seen
-            units, score = model.schema.mean_shape, 0.0
         points = crop.to_frame(units)
-        return Sight(points, score, crop_from_track(points, model.schema.mean_shape), pixels)
+        aim = crop_from_track(points, model.schema.mean_shape)
+        if math.isfinite(aim.side):
+            return Sight(points, score, aim, pixels)
+        return Sight(crop.to_frame(model.schema.mean_shape), 0.0, crop, pixels)  # a damaged float network saw nothing
 
 
 def settle(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight | None:

@@ -70,6 +70,11 @@ class StageTimes:
         last; and the sum of all in seconds."""
         return {stage: (list(kept.buckets), kept.sum_ns / 1e9) for stage, kept in tuple(self._kept.items())}
 
+    def newest_ns(self, stage: str) -> list[int]:
+        """The newest durations of `stage`, the oldest of them first; none where it never ran."""
+        kept = self._kept.get(stage)
+        return list(kept.newest) if kept else []
+
     def percentiles_ms(self) -> dict[str, tuple[int, float, float]]:
         """Of each stage: how often it ran; p50 and p95 of the durations kept, in milliseconds."""
         result = {}

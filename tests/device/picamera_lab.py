@@ -109,8 +109,15 @@ def main() -> None:
     """Reads frames, closes, opens again; says what came."""
     prepare()
     found: dict[str, Any] = {"available": picamera_available()}
-    source = PicameraSource()
+    camera = module.Picamera2()
+    camera.camera_properties_["PixelArraySize"] = (
+        2592,
+        1944,
+    )  # all others say it
+    source = PicameraSource(camera)
     engine = Engine(open_model(shipped_model()), InlineSearch(HaarDetector().detect))
+    given = camera.camera_configuration()
+    found["streams"] = {name: given[name]["size"] for name in ("main", "lores") if given[name]}
     frames = [source.read() for _ in range(30)]
     found["shapes"] = sorted({frame.grey.shape for frame in frames})
     found["sequences"] = [frame.sequence for frame in frames]

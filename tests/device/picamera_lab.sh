@@ -22,6 +22,9 @@ rm -rf "$root/opt/lab/fkp_edge"; cp -r "$repository/fkp_edge" "$root/opt/lab/"
 cat > "$root/usr/share/libcamera/pipeline/virtual/virtual.yaml" <<'YAML'
 "Virtual0":
   supported_formats:
+  - width: 1296
+    height: 972
+    frame_rates: [30, 60]
   - width: 640
     height: 480
     frame_rates: [30, 60]

@@ -52,6 +52,10 @@ def test_the_camera_is_there(found: dict[str, Any]) -> None:
     assert found["available"]
 
 
+def test_frames_are_the_small_stream_of_the_whole_sensor(found: dict[str, Any]) -> None:
+    assert found["streams"] == {"main": [1296, 972], "lores": [640, 480]}
+
+
 def test_frames_are_grey_counted_and_in_time(found: dict[str, Any]) -> None:
     assert found["shapes"] == [[480, 640]]
     assert found["sequences"] == list(range(30))

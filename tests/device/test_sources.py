@@ -170,14 +170,27 @@ def test_demo_repeats_to_the_pixel_and_knows_when_the_face_is_gone() -> None:
     assert demo.frame(310, 0).truth is None
 
 
-def test_picamera_cuts_the_stride_and_releases_its_requests() -> None:
-    picture = drawn(0, (150, 120))  # rows padded from 150 to 192
-    camera = FakePicamera2([picture.copy(), picture.copy()])
+@pytest.mark.parametrize("stride", [64, 128])  # of a Pi 4 and a Pi 5
+def test_picamera_cuts_the_stride_and_releases_its_requests(stride: int) -> None:
+    picture = drawn(0, (150, 120))  # rows padded from 150 to 192 or 256
+    camera = FakePicamera2([picture.copy(), picture.copy()], stride=stride)
     source = PicameraSource(camera, size=(150, 120))
     frame = source.read()
     assert np.array_equal(frame.grey, picture)
     assert frame.captured_ns == 1_234_567_890
     assert camera.held == 0
+
+
+@pytest.mark.parametrize(
+    ("sensor", "main"), [((3280, 2464), (1640, 1230)), ((4608, 2592), (1728, 1296)), ((1200, 960), None), (None, None)]
+)
+def test_picamera_reads_a_small_stream_of_the_whole_sensor(
+    sensor: tuple[int, int] | None, main: tuple[int, int] | None
+) -> None:
+    camera = FakePicamera2([drawn(0, (640, 480))], sensor=sensor)
+    assert PicameraSource(camera).read().grey.shape == (480, 640)
+    streams = camera.camera_configuration()
+    assert (streams["lores" if main else "main"]["size"], streams["main"]["size"]) == ((640, 480), main or (640, 480))
 
 
 def test_picamera_flushes_after_a_time_out() -> None:

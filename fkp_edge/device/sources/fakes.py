@@ -46,23 +46,32 @@ class FakePicamera2:
     Written from picamera2's manual and source, not recorded from hardware.
     """
 
-    STRIDE = 64
-    """Rows are padded to a multiple of this, as on a Pi 4."""
-
     def __init__(
         self,
         pictures: Iterable[NDArray[np.uint8]],
         *,
         start_error: Exception | None = None,
         gives: str = "YUV420",
+        stride: int = 64,
+        sensor: tuple[int, int] | None = None,
     ) -> None:
-        """Gives `pictures` (H, W) in the format `gives`, one a request, and times out after the last."""
+        """Gives `pictures` (H, W) in the format `gives`, one a request, and times out after the last.
+
+        Args:
+            pictures: what its smallest stream shows.
+            start_error: what `start` raises.
+            gives: the format of each stream, whatever was asked for.
+            stride: rows are padded to a multiple of this: 64 on a Pi 4, 128 on a Pi 5.
+            sensor: width and height of the whole sensor; None where the driver does not say.
+        """
+        self.camera_properties: dict[str, Any] = {} if sensor is None else {"PixelArraySize": sensor}
         self.calls: list[str] = []
         self.held = 0
         """Requests given and not released."""
         self._pictures = iter(pictures)
         self._start_error = start_error
         self._gives = gives
+        self._stride = stride
         self._configuration: dict[str, Any] = {}
 
     def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
@@ -71,12 +80,11 @@ class FakePicamera2:
 
     def configure(self, configuration: dict[str, Any]) -> None:
         """Takes the configuration, its size made even as libcamera does."""
-        width, height = configuration["main"]["size"]
-        main = configuration["main"] | {
-            "size": (width - width % 2, height - height % 2),
-            "format": self._gives,
-        }
-        self._configuration = configuration | {"main": main}
+        self._configuration = dict(configuration)
+        for name in {"main", "lores"} & configuration.keys():
+            width, height = configuration[name]["size"]
+            even = (width - width % 2, height - height % 2)
+            self._configuration[name] = configuration[name] | {"size": even, "format": self._gives}
 
     def camera_configuration(self) -> dict[str, Any]:
         """What was configured in fact."""
@@ -101,7 +109,7 @@ class FakePicamera2:
         if picture is None:
             raise TimeoutError(f"no request within {timeout} s")
         self.held += 1
-        return _FakeRequest(self, picture)
+        return _FakeRequest(self, picture, "lores" if "lores" in self._configuration else "main", self._stride)
 
     def cancel_all_and_flush(self) -> None:
         """Notes the call."""
@@ -117,15 +125,17 @@ class FakePicamera2:
 
 
 class _FakeRequest:
-    def __init__(self, camera: FakePicamera2, picture: NDArray[np.uint8]) -> None:
+    def __init__(self, camera: FakePicamera2, picture: NDArray[np.uint8], name: str, stride: int) -> None:
         self._camera = camera
         self._picture = picture
+        self._name = name
+        self._stride = stride
 
     def make_array(self, name: str) -> NDArray[np.uint8]:
         """The planes one below the other, rows padded with 255 to the stride."""
-        assert name == "main"
+        assert name == self._name
         height, width = self._picture.shape
-        stride = -(-width // FakePicamera2.STRIDE) * FakePicamera2.STRIDE
+        stride = -(-width // self._stride) * self._stride
         planes = np.full((height * 3 // 2, stride), 255, np.uint8)
         planes[:height, :width] = self._picture
         return planes

@@ -69,15 +69,17 @@ class PicameraSource:
         self._camera = camera if camera is not None else _open_camera()
         duration_us = round(1e6 / rate)
         try:
+            streams = _streams(size, self._camera.camera_properties.get("PixelArraySize"))
             wanted = self._camera.create_video_configuration(
-                main={"size": size, "format": "YUV420"},
+                **streams,
                 controls={"FrameDurationLimits": (duration_us, duration_us)},
                 buffer_count=4,
                 queue=False,
             )
             self._camera.configure(wanted)
+            self._stream = "lores" if "lores" in streams else "main"
             # libcamera aligns sizes, and pads each row to its stride: only what it says back holds
-            given = self._camera.camera_configuration()["main"]
+            given = self._camera.camera_configuration()[self._stream]
             self._size: tuple[int, int] = tuple(given["size"])
             if given["format"] not in GREY_FIRST:
                 raise RuntimeError(f"it gives {given['format']}, expected one of {', '.join(GREY_FIRST)}")
@@ -109,7 +111,7 @@ class PicameraSource:
             raise SourceError(f"the Pi camera failed after {self._count} frames: {error}; start again") from error
         try:
             width, height = self._size
-            planes = request.make_array("main")
+            planes = request.make_array(self._stream)
             if planes.ndim != 2 or planes.shape[0] < height or planes.shape[1] < width:
                 raise SourceError(
                     f"the Pi camera gave an array of {planes.shape} after {self._count} frames, expected rows for "
@@ -128,6 +130,23 @@ class PicameraSource:
             self._closed = True
             self._camera.stop()
             self._camera.close()
+
+
+def _streams(size: tuple[int, int], sensor: tuple[int, int] | None) -> dict[str, dict[str, Any]]:
+    """What to ask for: `size` as the small stream beside one of half the `sensor`, both (width, height).
+
+    Asked for 640x480 alone, many sensors cut that out of their middle: a telephoto view that loses faces at the sides.
+    Half the sensor is what they read whole, two by two pixels at once. The main stream has the shape of the small one,
+    since one crop serves both.
+    """
+    small = {"size": size, "format": "YUV420"}
+    if sensor is None:
+        return {"main": small}
+    zoom = min(sensor[0] / 2 / size[0], sensor[1] / 2 / size[1])
+    if zoom <= 1:
+        return {"main": small}
+    width, height = (round(side * zoom / 2) * 2 for side in size)
+    return {"main": {"size": (width, height), "format": "YUV420"}, "lores": small}
 
 
 GREY_FIRST = ("YUV420", "YVU420", "NV12", "NV21")
