@@ -28,6 +28,7 @@ from fkp_edge.device.sources import (
     V4L2Source,
     VideoSource,
     open_source,
+    reopens,
     without_password,
 )
 from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
@@ -168,6 +169,14 @@ def test_demo_repeats_to_the_pixel_and_knows_when_the_face_is_gone() -> None:
     assert np.array_equal(demo.frame(100, 0).grey, DemoSource(pace=False).frame(100, 0).grey)
     assert demo.frame(100, 0).truth.shape == (15, 2)
     assert demo.frame(310, 0).truth is None
+
+
+def test_cameras_are_opened_again_but_what_has_an_end_is_not(folder: Path) -> None:
+    camera = PicameraSource(FakePicamera2([]), size=(160, 120))
+    ending = [DemoSource(), DemoSource(pace=False), FolderSource(folder), piped("gray:160x120", [])]
+    assert [reopens(source) for source in (camera, *ending)] == [True, False, False, False, False]
+    for source in ending:
+        source.close()
 
 
 @pytest.mark.parametrize("stride", [64, 128])  # of a Pi 4 and a Pi 5

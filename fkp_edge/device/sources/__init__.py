@@ -28,6 +28,7 @@ __all__ = [
     "V4L2Source",
     "VideoSource",
     "open_source",
+    "reopens",
     "resolve_auto",
     "without_password",
 ]
@@ -46,6 +47,11 @@ def resolve_auto() -> str:
     if nodes := pi_camera_nodes():
         raise SourceError(f"a Pi camera is there ({nodes[0]}), but picamera2 cannot be imported; {INSTALL}")
     return "demo"
+
+
+def reopens(source: Source) -> bool:
+    """True for a camera, which may be opened again; a pipe's writer is gone for good, and the demo has its end."""
+    return source.live and not isinstance(source, PipeSource | DemoSource)
 
 
 def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None = None) -> Source:
