@@ -82,11 +82,23 @@ def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: s
 
 
 def format_toml(settings: Settings) -> str:
-    """`settings` as TOML that `read_toml` reads again; a record in a record becomes a table."""
+    """`settings` as TOML that `read_toml` reads again; a record in a record becomes a table.
+
+    Raises:
+        InputError: a text is not Unicode, such as the name of a file in another encoding.
+    """
     lines, tables = [], []
     for key, value in ((key, getattr(settings, key)) for key in settings.__struct_fields__):
         if isinstance(value, Settings):
             tables.append(f"\n[{key}]\n{format_toml(value)}")
         else:
-            lines.append(f"{key} = {json.dumps(value)}\n")  # JSON's texts, numbers and arrays are TOML's too
+            lines.append(f"{key} = {_format_value(key, value)}\n")
     return "".join([*lines, *tables])
+
+
+def _format_value(key: str, value: object) -> str:
+    # JSON's texts, numbers and arrays are TOML's too, but for two: pairs of surrogates, and DEL as it is
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError(f"{key} = {value!r} is not UTF-8, and TOML cannot hold it; rename the file")
+    return text

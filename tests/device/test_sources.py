@@ -241,6 +241,11 @@ def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
             "yuv420:641x480",
             "source 'yuv420:641x480': expected sides of 32 to 8192 pixels, even ones for yuv420",
         ),
+        (
+            "/dev/null",
+            "source '/dev/null' is no file but a device or pipe; expected v4l2:0 for /dev/video0, or "
+            "gray:WIDTHxHEIGHT:/dev/null for raw frames from a pipe",
+        ),
         ("v4l2:x", "source 'v4l2:x' has no device number; expected v4l2:0 for /dev/video0"),
         (
             "nowhere.mp4",
@@ -268,6 +273,25 @@ def test_a_camera_that_may_not_be_opened_is_still_a_camera(tmp_path: Path, monke
 
     monkeypatch.setattr("fkp_edge.device.sources.v4l2.os.open", forbidden)  # root may open anything
     assert list_cameras(tmp_path) == [0]
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", "''"), ("ftp://u:secret@cam/a.mp4", "'ftp://cam/a.mp4'")])
+def test_a_source_that_names_nothing_is_refused_without_its_password(text: str, shown: str) -> None:
+    with pytest.raises(InputError, match=f"source {shown} does not exist; expected auto"):
+        open_source(text)
+
+
+def test_a_video_whose_name_looks_like_a_protocol_is_read(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert play(open_source(str(video.rename("http:drawn.avi")), pace=False)) == FRAMES
+
+
+def test_a_pipe_on_a_closed_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="'gray:64x48' reads standard input, which is closed or a terminal; pipe"):
+        open_source("gray:64x48")
 
 
 def test_a_source_name_that_is_not_utf8_is_refused() -> None:
@@ -306,6 +330,17 @@ def test_a_url_of_a_file_gives_all_its_frames(served: str) -> None:
     assert play(source) == FRAMES
 
 
+def test_a_file_on_a_server_that_ends_too_early_is_an_error(served: str, video: Path) -> None:
+    content = video.read_bytes()
+    video.write_bytes(content[: len(content) * 2 // 3])
+    source = open_source(f"{served}/drawn.avi", pace=False)
+    with pytest.raises(
+        SourceError, match=r"/drawn.avi ends after \d+ of 60 frames: the connection broke, or the file is"
+    ):
+        play(source)
+    source.close()
+
+
 def test_a_url_that_does_not_answer_keeps_its_password_to_itself() -> None:
     with pytest.raises(SourceError) as caught:
         open_source("http://user:secret@127.0.0.1:9/stream?key=secret")
@@ -315,7 +350,15 @@ def test_a_url_that_does_not_answer_keeps_its_password_to_itself() -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("rtsp://u:p@cam:554/a?t=1", "rtsp://cam:554/a"), ("v4l2:0", "v4l2:0"), ("clip@home.mp4", "clip@home.mp4")],
+    [
+        ("rtsp://u:p@cam:554/a?t=1", "rtsp://cam:554/a"),
+        ("rtsp://cam:554/stream@1", "rtsp://cam:554/stream@1"),
+        ("http://[::1]:8080/a?key=1", "http://[::1]:8080/a"),
+        ("rtsp://u:p/w?o#r@d@cam/a", "rtsp://cam/a"),
+        ("rtsp://u:p@[::1", "rtsp://[::1"),
+        ("v4l2:0", "v4l2:0"),
+        ("clip@home.mp4", "clip@home.mp4"),
+    ],
 )
 def test_what_is_shown_of_a_source(text: str, shown: str) -> None:
     assert without_password(text) == shown
