@@ -71,6 +71,7 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
             status.end()
             if summary.frames:
                 summary.searches = search.count
+                summary.refused, summary.reopened = runtime.refused, runtime.reopened
                 print(json.dumps(summary.figures()) if args.json else summary.table(), flush=True)
         if sheet and sheet_path and summary.frames:
             sheet.save(sheet_path)

@@ -71,6 +71,7 @@ def test_what_is_not_set_is_none_and_paths_are_paths() -> None:
     ("text", "message"),
     [
         ("sorce = 'demo'", r"unknown key 'sorce'; did you mean 'source'\? known: source, stream"),
+        ("max_faces = 2", r"unknown key 'max_faces'; it belongs into the table \[tracking\]"),
         ("[tracking]\nhold = 1", r"\[tracking\]: unknown key 'hold'; did you mean 'hold_s'\?"),
         ("[tracking]\nhold_s = -1", r"Expected `float` >= 0.0 - at `\$.tracking.hold_s`"),
         ("[tracking]\nfound_score = nan", r"Expected `float` .* - at `\$.tracking.found_score`"),

@@ -47,6 +47,15 @@ def test_summary_counts_frames_drops_states_and_faces(demo_frames: list[Frame]) 
     assert figures["states"] == {"tracking": 1, "held": 1}
 
 
+def test_the_table_tells_of_a_camera_that_had_faults_only(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    summary(demo_frames[0], seen(demo_frames[0]))
+    assert "opened again" not in summary.table()
+    summary.reopened, summary.refused = 2, 7
+    assert "opened again 2 times; 7 frames were not usable" in summary.table()
+    assert (summary.figures()["reopened"], summary.figures()["refused"]) == (2, 7)
+
+
 def test_jitter_ignores_a_constant_offset(demo_frames: list[Frame]) -> None:
     summary = Summary(FKP15.mean_shape, StageTimes())
     for frame in demo_frames[:20]:  # the face stands still
