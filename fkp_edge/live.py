@@ -31,6 +31,8 @@ from fkp_edge.run_config import RunConfig, as_arguments
 __all__ = ["run_live"]
 
 DEMO_SHEET = Path("fkp-demo.png")
+DEMO_EVERY = 24
+"""Frames from one picture of that sheet to the next: 16 show the whole demo."""
 
 
 def run_live(config: RunConfig, model: KeypointModel) -> int:
@@ -55,7 +57,7 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         closing.callback(status.end)
         sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
         sinks: list[Sink] = [publisher, summary, status]
-        sheet = ContactSheet(model.schema, every=24) if sheet_path else None
+        sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
         if sheet:
             sinks.append(sheet)
         sinks.append(Watchdog(os.environ))

@@ -88,6 +88,16 @@ def test_contact_sheet_keeps_frames_and_writes_a_picture(tmp_path: Path, demo_fr
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == (2 * 240, 4 * 320, 3)  # 5 tiles, 4 a row
 
 
+@pytest.mark.parametrize(("frames", "tiles"), [(5, 5), (16, 16), (17, 9), (100, 13)])
+def test_contact_sheet_covers_short_and_long_runs(
+    tmp_path: Path, demo_frames: list[Frame], frames: int, tiles: int
+) -> None:
+    sheet = ContactSheet(FKP15)
+    for frame in demo_frames[:frames]:
+        sheet(frame, seen(frame))
+    assert len(sheet._tiles) == tiles
+
+
 def test_an_empty_contact_sheet_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no frame to draw"):
         ContactSheet(FKP15, every=10).save(tmp_path / "sheet.png")
