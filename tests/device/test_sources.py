@@ -31,6 +31,7 @@ from fkp_edge.device.sources import (
     reopens,
     without_password,
 )
+from fkp_edge.device.sources.fakes import FakeVideoCapture
 from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, SourceError
 from fkp_edge.observation import Frame
@@ -105,7 +106,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera", "gray", "yuv420", "url"])
+@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera", "v4l2", "gray", "yuv420", "url"])
 def source(request: pytest.FixtureRequest, video: Path, folder: Path, served: str) -> Source:
     frames = (Frame(drawn(i), 1_000_000 * i, i) for i in range(FRAMES))
     makers: dict[str, Callable[[], Source]] = {
@@ -113,6 +114,7 @@ def source(request: pytest.FixtureRequest, video: Path, folder: Path, served: st
         "video": lambda: VideoSource(video, pace=False),
         "folder": lambda: FolderSource(folder, pace=False),
         "fake": lambda: FakeCamera(frames),
+        "v4l2": lambda: V4L2Source(0, capture=FakeVideoCapture([drawn(i) for i in range(FRAMES)])),
         "gray": lambda: piped("gray:160x120", [drawn(i) for i in range(FRAMES)]),
         "yuv420": lambda: piped("yuv420:160x120", [planes(drawn(i)) for i in range(FRAMES)]),
         "url": lambda: UrlSource(f"{served}/drawn.avi", pace=False),
@@ -221,6 +223,34 @@ def test_a_busy_picamera_is_closed_and_says_who_to_ask() -> None:
 def test_an_absent_v4l2_camera_names_what_is_there() -> None:
     with pytest.raises(SourceError, match=r"/dev/video98 does not exist; plug the camera in, or name one .*: "):
         V4L2Source(98)
+
+
+def test_a_busy_v4l2_camera_says_who_to_ask() -> None:
+    with pytest.raises(SourceError, match=r"/dev/video0 cannot be opened: another program holds it \(fuser -v"):
+        V4L2Source(0, capture=FakeVideoCapture([], opened=False))
+
+
+def test_an_unplugged_v4l2_camera_is_an_error_and_is_released_once() -> None:
+    capture = FakeVideoCapture([drawn(0)])
+    source = V4L2Source(0, capture=capture)
+    source.read()
+    with pytest.raises(SourceError, match="/dev/video0 gave no picture after 1: it was unplugged or another program"):
+        source.read()
+    source.close()
+    source.close()
+    assert capture.released == 1
+
+
+def test_a_v4l2_camera_is_asked_for_size_and_rate_and_to_keep_one_frame_only() -> None:
+    capture = FakeVideoCapture([drawn(0, (320, 180))])
+    source = V4L2Source(0, size=(640, 360), rate=15.0, capture=capture)
+    assert source.read().grey.shape == (180, 320)  # what it gives, not what it was asked for
+    assert capture.asked == {
+        cv2.CAP_PROP_FRAME_WIDTH: 640,
+        cv2.CAP_PROP_FRAME_HEIGHT: 360,
+        cv2.CAP_PROP_FPS: 15.0,
+        cv2.CAP_PROP_BUFFERSIZE: 1,
+    }
 
 
 def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
