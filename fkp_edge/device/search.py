@@ -22,7 +22,7 @@ __all__ = ["Detect", "FakeSearch", "InlineSearch", "Proposal", "Search", "Search
 
 _log = logging.getLogger(__name__)
 
-CLOSE_S = 0.5
+CLOSE_S = 0.25
 """How long a search under way is waited for at the end; settings may make it take many seconds."""
 
 Proposal = Box | Crop

@@ -70,7 +70,7 @@ def test_closing_does_not_wait_for_a_search_that_takes_long(caplog: pytest.LogCa
     search.look(frame())
     assert begun.wait(20)
     search.close()
-    assert "a search still goes on after 0.5 s" in caplog.text
+    assert "a search still goes on after 0.25 s" in caplog.text
     release.set()
     search._thread.join(20)
     assert not search._thread.is_alive()
