@@ -59,11 +59,12 @@ test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamer
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
 
-models: runs/keypointnet/model.keras ## trains and converts all that ships: three hours on two cores, goes on where it was killed
+models: runs/keypointnet/model.keras ## trains and converts all that ships: four hours on two cores, goes on where it was killed
 	mkdir -p runs/converted
 	$(FKP) convert runs/keypointnet/model.keras --data $(DATA) --out runs/converted/keypoints-int8.tflite --overwrite
 	$(FKP) convert runs/keypointnet68/model.keras --data $(DATA) --out runs/converted/keypoints68-int8.tflite --overwrite
-	cp runs/converted/keypoints*.tflite $(MODELS)
+	$(FKP) convert runs/keypointnet/model.keras convert/small.toml --data $(DATA) --out runs/converted/keypoints-small-int8.tflite --overwrite
+	cp runs/converted/keypoints*-int8.tflite runs/converted/keypoints-float32.tflite runs/converted/keypoints68-float32.tflite $(MODELS)
 
 # The weights go from each run to the next: 15 points, then 68, then 15 again.
 runs/scratch/model.keras: | $(DEV)
@@ -76,9 +77,9 @@ runs/keypointnet/model.keras: runs/keypointnet68/model.keras
 	$(FKP) train train/keypointnet.toml --start $< --data $(DATA) --out $(@D) --resume
 
 results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, test/, val/ and clips/): fifteen minutes
-	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy_gt.json
-	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --crops haar --json > $(RESULTS)/accuracy_haar.json
-	$(FKP) eval keypoints-int8 keypoints-float32 --data $(DATA)/test --crops jitter --json > $(RESULTS)/accuracy_jitter.json
+	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy_gt.json
+	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --crops haar --json > $(RESULTS)/accuracy_haar.json
+	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --crops jitter --json > $(RESULTS)/accuracy_jitter.json
 	$(FKP) eval keypoints68-int8 keypoints68-float32 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy68.json
 	.venv-dev/bin/python benchmarks/stills.py $(DATA) $(RESULTS)/stills.json
 	.venv-dev/bin/python benchmarks/scenes.py $(DATA) $(RESULTS)/scenes.json

@@ -33,8 +33,7 @@ SETS = ("val/scenes", "test/scenes")
 DEFAULT = HaarSettings()
 GRID = [
     HaarSettings(longest_side=side, scale_factor=factor, min_neighbors=neighbors, min_size=24)
-    for side in (320, 480, 640)
-    for factor in (1.05, 1.1, 1.2)
+    for side, factor in ((320, 1.1), (320, 1.2), (480, 1.05), (480, 1.1), (480, 1.2), (640, 1.1))
     for neighbors in (1, 3, 5)
 ]
 Grey = NDArray[np.uint8]

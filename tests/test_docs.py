@@ -183,6 +183,32 @@ def test_figures_of_emulated_boards_come_from_the_results() -> None:
     assert [row["points_within_px"] for row in rows] == [0.0] * 4
 
 
+def conversion_row(row: dict[str, Any]) -> str:
+    """A line of convert/README.md's table."""
+    size, (_, most) = row["sizes"]["int8"], row["val"]["interval_percent"]
+    cells = [f"{row['macs'][1] / 1e6:.2f} M", f"{size['bytes'] / 1000:.0f} kB", f"{size['gzip_bytes'] / 1000:.0f} kB"]
+    cells += [f"{row['val']['loss_percent']:+.2f} %", f"{most:+.2f} %"]
+    cells += [f"{loss['loss_percent']:+.2f} %" for loss in row["test"].values()]
+    return " | ".join(cells)
+
+
+def test_figures_of_conversions_come_from_the_results() -> None:
+    text = (REPOSITORY / "convert/README.md").read_text()
+    rows = {row["name"]: row for row in results("convert")["rows"]}
+    for name, row in rows.items():
+        label = f"`train/published/{name.removeprefix('published-')}.toml`" if "-" in name else f"`{name}.toml`"
+        assert f"| {label} | {conversion_row(row)} |" in text
+    int8, small, sparse = (rows[name] for name in ("int8", "small", "sparse"))
+    saved = {board: 1 - small["instructions"][board] / count for board, count in int8["instructions"].items()}
+    flat = " ".join(text.split())
+    assert f"{100 * saved['pi4']:.1f} % fewer instructions on a Pi 4's core and {100 * saved['pi5']:.1f} %" in flat
+    assert saved["pi5"] >= 0.2
+    assert small["macs"][1] <= 0.75 * int8["macs"][1]
+    lighter = 1 - sparse["sizes"]["int8"]["gzip_bytes"] / int8["sizes"]["int8"]["gzip_bytes"]
+    assert f"compressed file is {100 * lighter:.0f} % smaller" in flat
+    assert lighter >= 0.35
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_results_are_of_the_files_that_ship(name: str) -> None:
     sha = open_model(shipped_model(name)).file.sha256
