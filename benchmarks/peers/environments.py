@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ HERE = Path(__file__).resolve().parent
 WORKERS = HERE / "workers"
 ENVIRONMENTS = ("mediapipe", "dlib")
 """Each has its requirements-NAME.txt. What runs this program runs fkp-edge and OpenCV too."""
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+JOB_S = 900
+"""A job that takes longer has gone wrong; the longest took 80 s."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,15 @@ def make_environment(name: str, cache: Path) -> Path:
 class Worker:
     """A peer's process, ready for jobs. A context manager."""
 
-    def __init__(self, peer: Peer, python: Path, core: int, log: Path) -> None:
-        """Starts it on `core`; what it says goes to `log`."""
+    def __init__(self, peer: Peer, python: Path, core: int, work: Path) -> None:
+        """Starts it on `core`; what it says goes to a log in `work`."""
         worker, *rest = peer.command
         outside = {} if peer.environment is None else {"PYTHONPATH": ""}
         self.peer = peer
         self.versions: dict[str, str] = {}
         """Known once a job is done."""
-        self._log = log
-        with log.open("w") as file:
+        self._log = work / f"{peer.name}.log"
+        with self._log.open("w") as file:
             self._process = subprocess.Popen(
                 [str(python), str(WORKERS / worker), str(core), *rest],
                 stdin=subprocess.PIPE,
@@ -78,28 +82,32 @@ class Worker:
         """Has `job` done; its result file.
 
         Raises:
-            SystemExit: the worker ended instead; the text names its log.
+            SystemExit: the worker ended or did not answer; the text ends as its log does.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
-            answer = self._process.stdout.readline()
+            ready, _, _ = select.select([self._process.stdout], [], [], JOB_S)
+            answer = self._process.stdout.readline() if ready else ""
         except BrokenPipeError:
             answer = ""
         if not answer:
             tail = self._log.read_text()[-1000:]
-            raise SystemExit(f"the worker of {self.peer.title} ended on {job['pictures']}; the end of its log:\n{tail}")
+            raise SystemExit(
+                f"the worker of {self.peer.title} gave no answer on {job['pictures']}; the end of its log:\n{tail}"
+            )
         self.versions = json.loads(answer)
         return Path(job["out"])
 
     def close(self) -> None:
         """Ends the process; twice is fine."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
         try:
-            self._process.wait(10)
+            self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

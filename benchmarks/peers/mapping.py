@@ -15,9 +15,10 @@ MEDIAPIPE: dict[str, tuple[int, ...]] = {
     "left_eye_outer_corner": (263,),
     "right_eye_inner_corner": (133,),
     "right_eye_outer_corner": (33,),
-    "left_eyebrow_inner_end": (336,),
+    # between the brow's two edges, where iBUG's inner ends lie; its outer ends lie on the upper edge
+    "left_eyebrow_inner_end": (285, 336),
     "left_eyebrow_outer_end": (300,),
-    "right_eyebrow_inner_end": (107,),
+    "right_eyebrow_inner_end": (55, 107),
     "right_eyebrow_outer_end": (70,),
     "nose_tip": (4,),
     "mouth_left_corner": (291,),
@@ -25,7 +26,10 @@ MEDIAPIPE: dict[str, tuple[int, ...]] = {
     "mouth_center_top_lip": (0,),
     "mouth_center_bottom_lip": (17,),
 }
-"""Which of MediaPipe's 468 points each of FKP15 is the mean of. Left and right are the subject's, as MediaPipe's are."""
+"""Which of MediaPipe's 468 points each of FKP15 is the mean of; left and right are the subject's.
+
+Where several would do (nose tip 1, 4 or 5, a brow's upper or lower edge, a lip's red or its rim) the one with the least
+error on val/lfpw and val/helen."""
 
 
 def to_fkp15(points: NDArray[np.floating]) -> Points:

@@ -10,23 +10,25 @@ from numpy.typing import NDArray
 
 Clocks = NDArray[np.int64]
 """(rounds, frames), nanoseconds."""
+Mask = NDArray[np.bool_]
+"""(frames,)."""
 
 
-def tracked_frames(seen: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """Frames (N,) in which, and before which, each of `seen` (peer -> (N,) has a face) had a face."""
-    everywhere = np.logical_and.reduce(list(seen.values()))
+def tracked_frames(seen: Sequence[Mask]) -> Mask:
+    """Frames in which, and before which, each peer of `seen` had a face."""
+    everywhere = np.logical_and.reduce(list(seen))
     before = np.concatenate([[False], everywhere[:-1]])
     return np.asarray(everywhere & before)
 
 
-def medians_ms(clocks: Clocks, frames: NDArray[np.bool_]) -> float:
-    """Median over rounds and those frames, milliseconds."""
+def median_ms(clocks: Clocks, frames: Mask) -> float:
+    """Over rounds and those frames, milliseconds."""
     return round(float(np.median(clocks[:, frames])) / 1e6, 3)
 
 
-def ratio(theirs: Clocks, ours: Clocks, frames: NDArray[np.bool_]) -> dict[str, float]:
-    """How many times longer they take: the median over rounds, with the lowest and the highest round."""
-    rounds = np.median(theirs[:, frames], axis=1) / np.median(ours[:, frames], axis=1)
+def ratio(theirs: Clocks, ours: Clocks) -> dict[str, float]:
+    """How many times longer they take: the median over rounds of their medians, with the lowest and highest round."""
+    rounds = np.median(theirs, axis=1) / np.median(ours, axis=1)
     return {
         "median": round(float(np.median(rounds)), 2),
         "lowest": round(float(rounds.min()), 2),
@@ -35,20 +37,23 @@ def ratio(theirs: Clocks, ours: Clocks, frames: NDArray[np.bool_]) -> dict[str, 
 
 
 def describe(
-    wall: Mapping[str, Clocks], cpu: Mapping[str, Clocks], frames: NDArray[np.bool_], base: str
+    clocks: Mapping[str, Mapping[str, Clocks]], frames: Mapping[str, Mask], base: str
 ) -> dict[str, dict[str, Any]]:
-    """A row a peer: wall and CPU milliseconds a frame, and how many times those of `base`."""
+    """A row a peer: milliseconds a frame, and how many times those of `base`.
+
+    Args:
+        clocks: `wall` and `cpu`: each peer's times.
+        frames: which of them count, for each peer.
+        base: the peer that the others are compared with.
+    """
     return {
         name: {
-            "wall_ms": medians_ms(wall[name], frames),
-            "cpu_ms": medians_ms(cpu[name], frames),
-            "wall_ratio": ratio(wall[name], wall[base], frames),
-            "cpu_ratio": ratio(cpu[name], cpu[base], frames),
+            f"{clock}_{what}": value
+            for clock, times in clocks.items()
+            for what, value in (
+                ("ms", median_ms(times[name], frames[name])),
+                ("ratio", ratio(times[name][:, frames[name]], times[base][:, frames[base]])),
+            )
         }
-        for name in wall
+        for name in frames
     }
-
-
-def joined(parts: Sequence[Clocks]) -> Clocks:
-    """The clocks of several videos as those of one: rounds stay rounds."""
-    return np.concatenate(list(parts), axis=1)

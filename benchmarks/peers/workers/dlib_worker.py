@@ -1,4 +1,7 @@
-"""dlib's HOG detector and 68-point predictor, or the predictor alone in given boxes. Usage: python dlib_worker.py CORE"""
+"""dlib's HOG detector and 68-point predictor, or the predictor alone in given boxes.
+
+Usage: python dlib_worker.py CORE
+"""
 
 from __future__ import annotations
 

@@ -23,15 +23,18 @@ class Opened:
         if self.mesh is not None:
             self.mesh.close()
         self.mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=not job["video"], max_num_faces=job["most"])
-        return worker.Looker(lambda picture, box, index: self.mesh.process(picture), read)
+        return worker.Looker(lambda picture, *_: self.mesh.process(picture), read)
 
 
 def read(result: Any, picture: worker.Picture) -> list[worker.Face]:
-    """Its landmarks are shares of the picture's sides: 0 and 1 are the outer borders, as 0.5 is a pixel's middle."""
+    """Its landmarks are shares of the picture's sides. Share times side is a pixel whose centre has a whole number:
+
+    with the half pixel less that borders would ask for, its NME on val is 0.4 points higher.
+    """
     height, width = picture.shape[:2]
     faces = result.multi_face_landmarks or []
     shares = [np.array([(mark.x, mark.y) for mark in face.landmark]) for face in faces]
-    return [worker.Face(share * (width, height) - 0.5) for share in shares]
+    return [worker.Face(share * (width, height)) for share in shares]
 
 
 worker.serve(Opened().begin, "rgb", {"mediapipe": mp.__version__, "numpy": np.__version__})

@@ -2,7 +2,8 @@
 
 A job is a line of JSON: `pictures` (a .npz, or the stem of a video's .grey.npy and .rgb.npy), `video`, `frame_ns` of a
 video, `most` (faces to look for), `out`, and optionally `boxes` (a .npy of one box [x, y, w, h] a picture, NaN where
-there is none). The answer is a line with the versions in use. Peers run in environments of their own, so that this file knows none of them.
+there is none). The answer is a line with the versions in use. Peers run in environments of their own, so that this
+file knows none of them.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def run(job: dict[str, Any], looker: Looker, pixels: Pixels) -> dict[str, NDArra
     return {
         "picture": np.array([index for index, _ in found], np.int64),
         "points": np.array([face.points for _, face in found], np.float32),
-        "boxes": np.array([face.box or (np.nan,) * 4 for _, face in found], np.float64),
+        "boxes": np.array([face.box or (np.nan,) * 4 for _, face in found], np.float64).reshape(-1, 4),
         "wall_ns": np.array(wall),
         "cpu_ns": np.array(cpu),
     }
