@@ -1,6 +1,6 @@
 """The tables and the picture that the READMEs show of ../results/peers.json.
 
-Usage: python benchmarks/peers/page.py     (prints the tables, writes docs/peers.svg)
+Usage: python benchmarks/peers/page.py     (writes them into the READMEs, and docs/peers.svg)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def table(record: Record) -> str:
     """The short table: a row a system."""
     faces = record["accuracy"]["own_detector"]["test/afw"]["faces"]
     lines = [
-        f"| system | ms a tracked frame | times ours | found of {faces} | its NME | without its habit | ours there |",
+        f"| system | CPU ms a frame | times ours | found of {faces} | its NME | without its habit | ours there |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [f"| {title} | {_short_cells(record, name)} |" for name, title in record["peers"].items()]
@@ -35,7 +35,7 @@ def _short_cells(record: Record, name: str) -> str:
     speed = record["speed"]["groups"]["demo"]["peers"][name]
     row = record["accuracy"]["own_detector"]["test/afw"]["peers"][name]
     raw, freed = row["beside_base"]["as_they_are"], row["beside_base"]["theirs_without_habit"]
-    cells = [f"{speed['wall_ms']:.2f}", f"{speed['wall_ratio']['median']:.1f}", f"{row['found']}"]
+    cells = [f"{speed['cpu_ms']:.2f}", f"{speed['cpu_ratio']['median']:.1f}", f"{row['found']}"]
     cells += [f"{raw['theirs_percent']:.2f} %", f"{freed['theirs_percent']:.2f} %", f"{raw['ours_percent']:.2f} %"]
     return " | ".join(cells)
 
@@ -95,13 +95,13 @@ def _line(*cells: str) -> str:
 
 
 def points(record: Record) -> dict[str, tuple[float, float, float]]:
-    """Of each system: ms a tracked frame, NME on AFW as it is and without its habit, on the faces all found."""
+    """Of each system: CPU ms a tracked frame, NME on AFW as it is and without its habit, on the faces all found."""
     times = record["speed"]["groups"]["demo"]["peers"]
     rows = {
         name: row["where_all_found"] for name, row in record["accuracy"]["own_detector"]["test/afw"]["peers"].items()
     }
     return {
-        title: (times[name]["wall_ms"], *(rows[name][kind]["nme_percent"] for kind in ("raw", "without_habit")))
+        title: (times[name]["cpu_ms"], *(rows[name][kind]["nme_percent"] for kind in ("raw", "without_habit")))
         for name, title in record["peers"].items()
     }
 
@@ -131,7 +131,7 @@ def draw(record: Record, path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlim(0.2, 250)
     axes.set_ylim(2, 6)
-    axes.set_xlabel("ms a tracked 640x480 frame, one core")
+    axes.set_xlabel("CPU ms a tracked 640x480 frame")
     axes.set_ylabel("NME on AFW, %")
     axes.set_title("hollow: as it is; filled: without its constant offsets", fontsize=9)
     axes.grid(alpha=0.3)
@@ -139,12 +139,35 @@ def draw(record: Record, path: Path) -> None:
     plt.close(figure)
 
 
+def replaced(text: str, table: str) -> str:
+    """`text` with `table` in the place of the one that has the same first line.
+
+    Raises:
+        ValueError: no table of `text` has it.
+    """
+    start = text.find(table.partition("\n")[0])
+    if start < 0:
+        raise ValueError(f"no table begins with {table.partition(chr(10))[0]!r}")
+    end = text.find("\n\n", start)
+    return text[:start] + table + text[end:]
+
+
 def main() -> int:
-    """Prints the tables and writes the picture."""
+    """Writes the tables into the READMEs, and the picture."""
     record = json.loads(RESULT.read_text())
-    print(*(make(record) for make in (table, speed_table, accuracy_table, box_table)), sep="\n\n")
+    for page, makes in PAGES.items():
+        text = page.read_text()
+        for make in makes:
+            text = replaced(text, make(record))
+        page.write_text(text)
     draw(record, PICTURE)
     return 0
+
+
+PAGES = {
+    REPOSITORY / "README.md": (table,),
+    Path(__file__).with_name("README.md"): (speed_table, accuracy_table, box_table),
+}
 
 
 if __name__ == "__main__":

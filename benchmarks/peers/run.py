@@ -27,7 +27,8 @@ from material import CHIPS, SCENES, write_chips, write_clip, write_demo, write_s
 from fkp_edge.errors import FkpEdgeError
 
 GOALS = {"mediapipe": 4, "dlib": 35, "haar": 50}
-"""How many times the time of our int8 file's tracked frame each peer's should take at least, on the demo."""
+"""How many times the time of our int8 file's tracked frame each peer's should take at least, on the demo, by the wall's
+clock and by the processor's."""
 
 
 def machine(core: int) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def goals(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     if speed := record.get("speed"):
         peers = speed["groups"]["demo"]["peers"]
         for name, least in GOALS.items():
-            measured = peers[name]["wall_ratio"]["median"]
+            measured = min(peers[name][f"{clock}_ratio"]["median"] for clock in ("wall", "cpu"))
             rows.append({"goal": f"{name} takes {least} times as long or more", "measured": measured})
             rows[-1]["holds"] = measured >= least
     if accuracy := record.get("accuracy"):

@@ -31,14 +31,17 @@ PREDICT = dlib.shape_predictor(str(find_predictor()))
 
 
 def begin(job: dict[str, Any]) -> worker.Looker:
-    """Videos are searched as they are, photographs doubled, as face_recognition does: faces below 80 pixels need it."""
+    """Videos are searched grey and as they are, which is fastest; photographs as it finds most.
+
+    That is in colour, and doubled as face_recognition does it: the detector knows no face below 80 pixels.
+    """
     doubled = 0 if job["video"] else 1
 
     def look(picture: worker.Picture, box: worker.Box | None, _: int) -> list[tuple[Any, Any]]:
         boxes = DETECT(picture, doubled) if box is None else as_rectangles(box)
         return [(place, PREDICT(picture, place)) for place in boxes]
 
-    return worker.Looker(look, read)
+    return worker.Looker(look, read, "grey" if job["video"] else "rgb")
 
 
 def as_rectangles(box: worker.Box) -> list[Any]:
@@ -60,4 +63,4 @@ def read(result: list[tuple[Any, Any]], _: worker.Picture) -> list[worker.Face]:
     ]
 
 
-worker.serve(begin, "grey", {"dlib": dlib.__version__, "numpy": np.__version__})
+worker.serve(begin, {"dlib": dlib.__version__, "numpy": np.__version__})

@@ -61,4 +61,4 @@ def begin(job: dict[str, Any]) -> worker.Looker:
 
 
 VERSIONS = {"model_sha256": MODEL.file.sha256, "opencv": cv2.__version__, "numpy": np.__version__}
-worker.serve(begin, "grey", VERSIONS | {"ai_edge_litert": ai_edge_litert.__version__})
+worker.serve(begin, VERSIONS | {"ai_edge_litert": ai_edge_litert.__version__})

@@ -23,7 +23,7 @@ class Opened:
         if self.mesh is not None:
             self.mesh.close()
         self.mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=not job["video"], max_num_faces=job["most"])
-        return worker.Looker(lambda picture, *_: self.mesh.process(picture), read)
+        return worker.Looker(lambda picture, *_: self.mesh.process(picture), read, "rgb")
 
 
 def read(result: Any, picture: worker.Picture) -> list[worker.Face]:
@@ -37,4 +37,4 @@ def read(result: Any, picture: worker.Picture) -> list[worker.Face]:
     return [worker.Face(share * (width, height)) for share in shares]
 
 
-worker.serve(Opened().begin, "rgb", {"mediapipe": mp.__version__, "numpy": np.__version__})
+worker.serve(Opened().begin, {"mediapipe": mp.__version__, "numpy": np.__version__})

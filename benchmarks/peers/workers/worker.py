@@ -40,6 +40,8 @@ class Looker(NamedTuple):
     """The timed part: picture, given box, index -> the peer's own result."""
     read: Callable[[Any, Picture], Sequence[Face]]
     """The faces in such a result. Not timed."""
+    pixels: Pixels = "grey"
+    """What it is to be shown."""
 
 
 def pin(core: int) -> None:
@@ -47,22 +49,22 @@ def pin(core: int) -> None:
     os.sched_setaffinity(0, {core})
 
 
-def serve(begin: Callable[[dict[str, Any]], Looker], pixels: Pixels, versions: dict[str, str]) -> None:
+def serve(begin: Callable[[dict[str, Any]], Looker], versions: dict[str, str]) -> None:
     """Does the jobs of stdin until it ends; `begin` makes a Looker that has seen nothing yet."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
     for line in sys.stdin:
         job = json.loads(line)
-        np.savez(job["out"], **run(job, begin(job), pixels))
+        np.savez(job["out"], **run(job, begin(job)))
         answers.write(json.dumps(versions) + "\n")
 
 
-def run(job: dict[str, Any], looker: Looker, pixels: Pixels) -> dict[str, NDArray[Any]]:
+def run(job: dict[str, Any], looker: Looker) -> dict[str, NDArray[Any]]:
     """Every picture of `job` once: whose face, points, boxes, and wall and CPU nanoseconds a picture."""
     boxes = np.load(job["boxes"]) if "boxes" in job else None
     found: list[tuple[int, Face]] = []
     wall, cpu = [], []
-    for index, picture in enumerate(read_pictures(job, pixels)):
+    for index, picture in enumerate(read_pictures(job, looker.pixels)):
         box = None if boxes is None else tuple(boxes[index].tolist())
         started, used = time.perf_counter_ns(), time.process_time_ns()
         result = looker.look(picture, box, index)
