@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -19,11 +20,21 @@ class Opened:
     mesh: Any = None
 
     def begin(self, job: dict[str, Any]) -> worker.Looker:
-        """Tracking for a video; its own detector on every picture for photographs."""
+        """Tracking for a video; for photographs one look after its detector, or several as if it tracked."""
         if self.mesh is not None:
             self.mesh.close()
-        self.mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=not job["video"], max_num_faces=job["most"])
-        return worker.Looker(lambda picture, *_: self.mesh.process(picture), read, "rgb")
+        looks = job.get("looks", 1)
+        still = not job["video"] and looks == 1
+        self.mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=still, max_num_faces=job["most"])
+        look = self.mesh.process if looks == 1 else functools.partial(self.settle, looks)
+        return worker.Looker(lambda picture, *_: look(picture), read, "rgb")
+
+    def settle(self, looks: int, picture: worker.Picture) -> Any:
+        """What it sees when it has tracked for some frames that do not move."""
+        self.mesh.reset()
+        for _ in range(looks - 1):
+            self.mesh.process(picture)
+        return self.mesh.process(picture)
 
 
 def read(result: Any, picture: worker.Picture) -> list[worker.Face]:

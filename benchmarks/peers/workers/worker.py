@@ -2,8 +2,8 @@
 
 A job is a line of JSON: `pictures` (a .npz, or the stem of a video's .grey.npy and .rgb.npy), `video`, `frame_ns` of a
 video, `most` (faces to look for), `out`, and optionally `boxes` (a .npy of one box [x, y, w, h] a picture, NaN where
-there is none). The answer is a line with the versions in use. Peers run in environments of their own, so that this
-file knows none of them.
+there is none) or `looks` (at each photograph, for who tracks). The answer is a line with the versions in use. Peers run
+in environments of their own, so that this file knows none of them.
 """
 
 from __future__ import annotations
