@@ -194,6 +194,13 @@ def test_a_given_box_is_passed_on_and_grey_is_shown_as_colour(demo: Any, tmp_pat
 # what is published
 
 
+def test_a_table_takes_the_place_of_the_one_with_the_same_head() -> None:
+    replaced = import_module("page").replaced
+    assert replaced("a\n\n| x |\n|---|\n| 1 |\n\nb", "| x |\n|---|\n| 2 |") == "a\n\n| x |\n|---|\n| 2 |\n\nb"
+    with pytest.raises(ValueError, match="no table begins with"):
+        replaced("| x |\n", "| y |\n|---|")
+
+
 @pytest.fixture
 def record() -> Any:
     return json.loads(RESULT.read_text())
@@ -217,6 +224,7 @@ def test_the_results_are_of_the_file_that_ships_and_the_work_was_done(record: An
     assert record["accuracy"]["versions"]["int8"] == record["speed"]["versions"]["int8"]
     demo = next(video for video in record["speed"]["videos"] if video["name"] == "demo")
     assert all(row["median_nme_percent"] < 10 for row in demo["peers"].values())
+    assert all(row["rounds_agree"] for video in record["speed"]["videos"] for row in video["peers"].values())
 
 
 def test_the_goals_are_judged_by_the_results(record: Any) -> None:
