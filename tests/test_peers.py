@@ -229,3 +229,12 @@ def test_the_results_are_of_the_file_that_ships_and_the_work_was_done(record: An
 
 def test_the_goals_are_judged_by_the_results(record: Any) -> None:
     assert record["goals"] == import_module("run").goals(record)
+
+
+def test_what_the_readme_says_in_words_is_so(record: Any) -> None:
+    peers = record["accuracy"]["own_detector"]["test/afw"]["peers"]
+    assert peers["mediapipe_settled"]["found"] > peers["int8"]["found"]
+    photographs = record["accuracy"]["own_detector"]["test/scenes"]["peers"]
+    assert photographs["int8"]["cpu_ms_a_picture"] > 5 * photographs["mediapipe"]["cpu_ms_a_picture"]
+    demo, clips = (record["speed"]["groups"][group]["peers"] for group in ("demo", "clips"))
+    assert all(clips[name]["cpu_ratio"]["median"] < demo[name]["cpu_ratio"]["median"] for name in ("dlib", "haar"))
