@@ -69,7 +69,7 @@ def accuracy_table(record: Record) -> str:
     for name, entry in record["accuracy"]["own_detector"].items():
         for peer, row in entry["peers"].items():
             common = row["where_all_found"]
-            cells = [f"{row['found']} of {entry['faces']}", f"{row['false_faces']}", *_error_cells(row)]
+            cells = [f"{row['found']} of {entry['faces']}", str(row.get("false_faces", "")), *_error_cells(row)]
             cells += [f"{common[kind]['nme_percent']:.2f} %" for kind in ("raw", "without_habit")]
             lines.append(_line(SETS[name], record["peers"][peer], *cells, f"{row['cpu_ms_a_picture']:.1f}"))
     return "\n".join(lines)
