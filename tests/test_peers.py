@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fkp_edge.errors import InputError
 from fkp_edge.geometry import Crop
 from fkp_edge.interpreter import open_model
 from fkp_edge.keypoints import FKP15, IBUG68
@@ -151,6 +152,11 @@ def test_only_tracked_frames_are_timed(tmp_path: Path) -> None:
 @pytest.fixture
 def demo(tmp_path: Path) -> Any:
     return import_module("material").write_demo(tmp_path, 3)
+
+
+def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no val/lfpw, .*clips; expected the folders val, test and clips"):
+        import_module("material").check(tmp_path)
 
 
 def start(model: str, work: Path) -> Any:

@@ -20,6 +20,17 @@ SCENES = "test/scenes"
 DEMO_NS = 33_333_333
 
 
+def check(data: Path) -> None:
+    """Before anything is installed: `data` has all that is measured.
+
+    Raises:
+        InputError: a folder is missing.
+    """
+    missing = [name for name in (*CHIPS, SCENES, "clips") if not (data / name).is_dir()]
+    if missing:
+        raise InputError(f"{data} has no {', '.join(missing)}; expected the folders val, test and clips")
+
+
 @dataclass(frozen=True, eq=False)
 class Video:
     """Frames of one size."""

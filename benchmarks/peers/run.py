@@ -22,7 +22,7 @@ from typing import Any
 import photographs
 import videos
 from environments import ENVIRONMENTS, PEERS, Worker, make_environment
-from material import CHIPS, SCENES, write_chips, write_clip, write_demo, write_scenes
+from material import CHIPS, SCENES, check, write_chips, write_clip, write_demo, write_scenes
 
 from fkp_edge.errors import FkpEdgeError
 
@@ -108,6 +108,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """The record, written after each part."""
+    check(args.data)
     record = json.loads(args.out.read_text()) if args.only and args.out.exists() else {}
     record |= {
         "command": "python benchmarks/peers/run.py DATA OUT.json",
