@@ -1,4 +1,4 @@
-"""What a conversion lost: two networks on the same labelled crops, face by face, and how sure that figure is."""
+"""What a network loses against another on the same labelled crops, face by face, and how sure that figure is."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class LabelledCrops:
-    """Crops to be judged on, the same for every network of a conversion."""
+    """Crops to be judged on, the same for every network that is compared."""
 
     schema: Schema
     pixels: NDArray[np.uint8]
