@@ -1,0 +1,61 @@
+"""What `fkp-edge bench` and `fkp-edge bench compare` do; see `commands.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import msgspec
+
+from fkp_edge.bench.report import check_report, terminal, write_report
+from fkp_edge.bench.run import Plan, bench
+from fkp_edge.device.sources import resolve_auto
+from fkp_edge.errors import InputError
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.models import find_model, shipped_model
+
+__all__ = ["measure"]
+
+DEFAULT = ("keypoints-int8", "keypoints-float32")
+MOST_THREADS = 4
+"""As many as a Raspberry Pi has cores."""
+
+
+def measure(args: Namespace, quiet: Callable[[], AbstractContextManager[None]]) -> int:
+    """Measures models on this machine; 0. `quiet` keeps the runtime's remarks off the terminal."""
+    if args.report:
+        check_report(args.report, overwrite=args.overwrite)
+    plan = _plan(args)
+
+    def opens(path: Path, threads: int) -> KeypointModel:
+        with quiet():
+            return open_model(path, threads=threads, card_required=not args.no_card, accelerator=args.accelerator)
+
+    result = bench(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
+    if args.report:
+        write_report(result, args.report)
+        print(f"report: {args.report}", file=sys.stderr)
+    print(msgspec.json.encode(result).decode() if args.json else terminal(result))
+    return 0
+
+
+def _plan(args: Namespace) -> Plan:
+    names = args.models or ([] if args.accelerator == "edgetpu" else DEFAULT)
+    if not names:
+        raise InputError("--accelerator edgetpu needs a model compiled for it; name one")
+    paths = tuple(find_model(name) for name in names) if args.models else tuple(map(shipped_model, names))
+    cores = len(os.sched_getaffinity(0))
+    return Plan(
+        models=paths,
+        source=resolve_auto() if args.source == "auto" else args.source,
+        data=args.data,
+        seconds=args.seconds,
+        quick=args.quick,
+        threads=args.threads or min(cores, MOST_THREADS),
+        card_required=not args.no_card,
+        accelerator=args.accelerator,
+    )
