@@ -11,7 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from fkp_edge.bench.report import check_report, terminal, write_report
+from fkp_edge.bench.compare import compare
+from fkp_edge.bench.records import read_result
+from fkp_edge.bench.report import changes_table, check_report, terminal, write_report
 from fkp_edge.bench.run import Plan, bench
 from fkp_edge.device.sources import resolve_auto
 from fkp_edge.errors import InputError
@@ -27,6 +29,10 @@ MOST_THREADS = 4
 
 def measure(args: Namespace, quiet: Callable[[], AbstractContextManager[None]]) -> int:
     """Measures models on this machine; 0. `quiet` keeps the runtime's remarks off the terminal."""
+    if args.models[:1] == ["compare"]:
+        return _compare(args)
+    if args.fail_on is not None:
+        raise InputError("--fail-on is about two results; expected bench compare A.json B.json --fail-on P%")
     if args.report:
         check_report(args.report, overwrite=args.overwrite)
     plan = _plan(args)
@@ -41,6 +47,28 @@ def measure(args: Namespace, quiet: Callable[[], AbstractContextManager[None]]) 
         print(f"report: {args.report}", file=sys.stderr)
     print(msgspec.json.encode(result).decode() if args.json else terminal(result))
     return 0
+
+
+def _compare(args: Namespace) -> int:
+    """What changed from one result to another; 1 where something surely is worse by more than --fail-on."""
+    files = [Path(name) for name in args.models[1:]]
+    if len(files) != 2:
+        raise InputError(f"bench compare takes two results, got {len(files)}; expected A.json B.json of bench --json")
+    if unused := [f"--{name}" for name in ("data", "report", "quick", "threads") if getattr(args, name)]:
+        raise InputError(f"{unused[0]} is for measuring; bench compare takes --fail-on and --json")
+    found = compare(*(read_result(path) for path in files))
+    failed = found.regressions(args.fail_on) if args.fail_on is not None else []
+    if args.json:
+        print(msgspec.json.encode({"compared": found, "regressions": failed}).decode())
+    else:
+        print(changes_table(found))
+    for change in failed:
+        assert change.interval_percent
+        low = f"{change.interval_percent[0]:.1f} %"
+        print(
+            f"{change.model}, {change.figure}: worse by {low} or more, allowed are {args.fail_on:g} %", file=sys.stderr
+        )
+    return 1 if failed else 0
 
 
 def _plan(args: Namespace) -> Plan:

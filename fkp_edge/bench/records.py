@@ -130,7 +130,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     arithmetic: Literal["integer", "float", "mixed"]
     file_bytes: int
     flatbuffer_bytes: int
-    start: Start
+    start: tuple[Start, ...]
+    """In the order in which they were made."""
     closed: Loop
     """The next frame as soon as the one before is handed to the stream."""
     open: OpenLoop
@@ -170,6 +171,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     after: Board
     load_before: float
     """Runnable processes, mean of the minute before."""
+    reference: Latency
+    """Of work that never changes, see `reference.py`: what it takes longer is the machine's doing."""
     warnings: tuple[str, ...]
     """Why figures may not be what the machine can do."""
     models: tuple[Measured, ...]

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 
 from fkp_edge import pages
+from fkp_edge.bench.compare import Changes
 from fkp_edge.bench.plots import Bar, bars, lines
 from fkp_edge.bench.records import STAGES, Latency, Loop, Measured, Result
 from fkp_edge.errors import InputError
 from fkp_edge.model_file import write_whole
 from fkp_edge.pages import Section, Table
 
-__all__ = ["SUFFIXES", "check_report", "html_page", "markdown", "sections", "terminal", "write_report"]
+__all__ = ["SUFFIXES", "changes_table", "check_report", "html_page", "markdown", "sections", "terminal", "write_report"]
 
 SUFFIXES = (".html", ".md", ".json")
 FIGURES = ("count", "p50", "p90", "p95", "p99", "max")
@@ -55,7 +56,7 @@ def markdown(result: Result) -> str:
 
 def html_page(result: Result) -> str:
     """The whole measurement as one HTML page with plots, which needs nothing else."""
-    closed = {m.model: m.closed for m in result.models}
+    closed = {_name(m): m.closed for m in result.models}
     plots = {
         "Stages, closed loop": _plot_stages(closed),
         "Open loop over time": _plot_time(result),
@@ -73,14 +74,46 @@ def terminal(result: Result) -> str:
         if title == "Open loop over time":  # a plot's
             continue
         parts += ["", title, *said] if parts else [title, *said]
-        if table:
-            rows = [table.head, *table.rows]
-            widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
-            parts += [
-                row[0].ljust(widths[0]) + "".join(f"  {cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))
-                for row in rows
-            ]
+        parts += _columns(table) if table else []
     return "\n".join(parts).replace("`", "")
+
+
+def _columns(table: Table) -> list[str]:
+    rows = [table.head, *table.rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
+    return [
+        row[0].ljust(widths[0]) + "".join(f"  {cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    ]
+
+
+def changes_table(found: Changes) -> str:
+    """A comparison for the terminal."""
+    if found.same_machine:
+        said = [f"Both on {found.before}", f"and then  {found.after}."]
+    else:
+        said = [
+            "DIFFERENT MACHINES: this compares one with the other, and says nothing of a change of the program.",
+            f"first:  {found.before}",
+            f"second: {found.after}",
+        ]
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{change.model.removesuffix('.tflite')}, {change.figure}",
+            f"{change.before:.3f}",
+            f"{change.after:.3f}",
+            f"{change.change_percent:+.1f} %",
+            "{:+.1f} to {:+.1f}".format(*change.interval_percent) if change.interval_percent else "",
+            change.verdict,
+        )
+        for change in found.changes
+    ]
+    head = ("figure", "before", "after", "change", "95 % interval", "")
+    noise = (
+        "Noise is what spans of one run differ by, and what work that never changes took otherwise the second time: "
+        f"{found.machine_percent:+.1f} %."
+    )
+    return "\n".join([*said, *(f"Remark: {remark}." for remark in found.remarks), *_columns(Table(head, rows)), noise])
 
 
 def sections(result: Result) -> list[Section]:
@@ -94,9 +127,9 @@ def sections(result: Result) -> list[Section]:
             [
                 "The next frame as soon as the one before is handed to the stream. `engine` holds search to pose; "
                 "`send` ends when a client in another process has decoded the line; milliseconds.",
-                *(f"{m.model}: {m.closed.frames / m.closed.seconds:.0f} frames/s." for m in result.models),
+                *(f"{_name(m)}: {m.closed.frames / m.closed.seconds:.0f} frames/s." for m in result.models),
             ],
-            _stages([(m.model, m.closed) for m in result.models]),
+            _stages([(_name(m), m.closed) for m in result.models]),
         ),
         Section("Stages, open loop", _open_lines(result), _stages([*_opens(result)])),
         Section("Open loop over time", ["`end to end`: medians of consecutive spans of equal count."]),
@@ -146,16 +179,17 @@ def _starts(result: Result) -> Table:
     head = ("model", "listening, s", "first observation, s", "first keypoints, s", "peak memory, MiB")
     rows: list[tuple[str, ...]] = []
     for m in result.models:
-        times = (m.start.listening_s, m.start.first_observation_s, m.start.first_keypoints_s)
-        rows.append((m.model, *("none" if t is None else f"{t:.2f}" for t in times), f"{m.start.peak_mb:.1f}"))
+        for start in m.start:
+            times = (start.listening_s, start.first_observation_s, start.first_keypoints_s)
+            rows.append((_name(m), *("none" if t is None else f"{t:.2f}" for t in times), f"{start.peak_mb:.1f}"))
     return Table(head, rows)
 
 
 def _opens(result: Result) -> Iterator[tuple[str, Loop]]:
     for m in result.models:
-        yield f"{m.model}, first minute", m.open.first_minute
+        yield f"{_name(m)}, first minute", m.open.first_minute
         if m.open.steady:
-            yield f"{m.model}, steady", m.open.steady
+            yield f"{_name(m)}, steady", m.open.steady
 
 
 def _open_lines(result: Result) -> list[str]:
@@ -183,6 +217,10 @@ def _stages(loops: Sequence[tuple[str, Loop]]) -> Table:
     return Table(("stage", *FIGURES), rows)
 
 
+def _name(model: Measured) -> str:
+    return model.model.removesuffix(".tflite")
+
+
 def _figures(found: Latency) -> tuple[str, ...]:
     values = (found.p50_ms, found.p90_ms, found.p95_ms, found.p99_ms, found.max_ms)
     return (str(found.count), *(f"{value:.3f}" for value in values))
@@ -190,7 +228,7 @@ def _figures(found: Latency) -> tuple[str, ...]:
 
 def _networks(result: Result) -> Table:
     rows: list[tuple[str, ...]] = [
-        (f"{m.model}: {n}", *_figures(found)) for m in result.models for n, found in m.network.items()
+        (f"{_name(m)}: {n}", *_figures(found)) for m in result.models for n, found in m.network.items()
     ]
     return Table(("model: threads", *FIGURES), rows)
 
@@ -220,7 +258,7 @@ def _accuracy(models: Sequence[Measured]) -> Iterator[Section]:
         )
         latencies = (f"{a.latency.p50_ms:.3f}", f"{a.latency.p99_ms:.3f}")
         figures = (f"{m.flatbuffer_bytes / 1000:.1f}", *latencies, f"{a.nme_percent:.3f}", f"{a.rmse_px:.3f}")
-        rows.append((m.model, *figures, *loss))
+        rows.append((_name(m), *figures, *loss))
     yield Section(
         "Accuracy against the float model",
         [
@@ -233,7 +271,7 @@ def _accuracy(models: Sequence[Measured]) -> Iterator[Section]:
     head = ("model: point", "NME before, %", "NME after, %", "lost, % of it", "95 % interval")
     rows = [
         (
-            f"{m.model}: {name}",
+            f"{_name(m)}: {name}",
             f"{loss.before_percent:.3f}",
             f"{loss.after_percent:.3f}",
             f"{loss.loss_percent:+.2f}",
@@ -266,12 +304,12 @@ def _plot_time(result: Result) -> str:
                 points += [(start + (i + 0.5) * step, value) for i, value in enumerate(found.blocks_ms)]
                 start += loop.seconds
         if points:
-            series[m.model] = points
+            series[_name(m)] = points
     return lines(series, labels=("seconds", "from due to the client, ms")) if series else ""
 
 
 def _plot_threads(result: Result) -> str:
-    series = {m.model: [(float(n), found.p50_ms) for n, found in m.network.items()] for m in result.models}
+    series = {_name(m): [(float(n), found.p50_ms) for n, found in m.network.items()] for m in result.models}
     if all(len(each) < 2 for each in series.values()):
         return ""
     return lines(series, labels=("threads", "p50 of an inference, ms"))
@@ -282,5 +320,5 @@ def _plot_points(result: Result) -> str:
     for m in result.models:
         if m.accuracy and m.accuracy.loss:
             for name, loss in m.accuracy.loss.points.items():
-                groups.setdefault(name, {})[m.model] = (loss.loss_percent, loss.interval_percent)
+                groups.setdefault(name, {})[_name(m)] = (loss.loss_percent, loss.interval_percent)
     return bars(groups, label="loss, % of the baseline's NME, with 95 % interval") if groups else ""

@@ -17,6 +17,7 @@ from fkp_edge.bench.loops import ClosedLoop, measure_open_loop
 from fkp_edge.bench.machine import read_software, warnings
 from fkp_edge.bench.pictures import record_frames
 from fkp_edge.bench.records import Accuracy, Latency, Loop, Measured, Result, Start, latency
+from fkp_edge.bench.reference import Reference
 from fkp_edge.bench.start import watch_run
 from fkp_edge.device.board import Board, read_board
 from fkp_edge.edgetpu import Accelerator
@@ -29,6 +30,7 @@ __all__ = ["Plan", "bench"]
 ROUNDS = 5
 """Turns that models take in what is compared: all meet the same neighbours on a shared machine."""
 WARM_INVOKES = 20
+STARTS = 3
 Tell = Callable[[str], None]
 Opens = Callable[[Path, int], KeypointModel]
 
@@ -78,12 +80,14 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
         tell(f"accuracy on {plan.data}")
         accuracy = measure_accuracy(models, plan.data)
     frames = record_frames(plan.source)
-    starts = [_start(plan, path, tell) for path in plan.models]
-    networks = _networks(plan, opens, tell)
-    closed = _closed(plan, models, frames, tell)
+    starts = _starts(plan, tell)
+    reference = Reference()
+    networks = _networks(plan, opens, reference, tell)
+    closed = _closed(plan, models, frames, reference, tell)
     measured = []
     for i, model in enumerate(models):
         tell(f"{model.file.path.name}: open loop, {plan.open_s:g} s")
+        reference.work()
         opened = measure_open_loop(model, plan.source, frames, plan.open_s)
         measured.append(
             Measured(
@@ -100,10 +104,13 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
                 accuracy=accuracy[i],
             )
         )
-    return _result(plan, frames[0], before, load_before, measured)
+    reference.work()
+    return _result(plan, frames[0], before, load_before, reference, measured)
 
 
-def _result(plan: Plan, frame: Frame, before: Board, load_before: float, measured: list[Measured]) -> Result:
+def _result(
+    plan: Plan, frame: Frame, before: Board, load_before: float, reference: Reference, measured: list[Measured]
+) -> Result:
     after = read_board()
     return Result(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,24 +123,32 @@ def _result(plan: Plan, frame: Frame, before: Board, load_before: float, measure
         before=before,
         after=after,
         load_before=round(load_before, 2),
+        reference=reference.figures(),
         warnings=tuple(warnings(before, after, load_before)),
         models=tuple(measured),
     )
 
 
-def _start(plan: Plan, path: Path, tell: Tell) -> Start:
-    tell(f"{path.name}: start")
+def _starts(plan: Plan, tell: Tell) -> list[tuple[Start, ...]]:
+    """Of each model; models take turns."""
     options = ["--accelerator", plan.accelerator] + ([] if plan.card_required else ["--no-card"])
-    return watch_run(plan.source, path, options, seconds=0.5 if plan.quick else 3.0).start
+    times, seconds = (1, 0.5) if plan.quick else (STARTS, 2.0)
+    tell(f"start, {times} time{'' if times == 1 else 's'} each")
+    found: list[list[Start]] = [[] for _ in plan.models]
+    for _ in range(times):
+        for each, path in zip(found, plan.models, strict=True):
+            each.append(watch_run(plan.source, path, options, seconds=seconds).start)
+    return [tuple(each) for each in found]
 
 
-def _networks(plan: Plan, opens: Opens, tell: Tell) -> list[dict[str, Latency]]:
+def _networks(plan: Plan, opens: Opens, reference: Reference, tell: Tell) -> list[dict[str, Latency]]:
     """One inference of each model with each number of threads, which take turns."""
     tell(f"the network alone, 1 to {plan.threads} threads")
     crop = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE), np.uint8)
     opened = [[opens(path, n) for n in range(1, plan.threads + 1)] for path in plan.models]
     durations: list[list[list[int]]] = [[[] for _ in each] for each in opened]
     for _ in range(ROUNDS):
+        reference.work()
         for i, each in enumerate(opened):
             for n, model in enumerate(each):
                 durations[i][n] += _invoke(model, crop, plan.closed_s / ROUNDS / 5)
@@ -151,11 +166,14 @@ def _invoke(model: KeypointModel, crop: np.ndarray[tuple[int, int], np.dtype[np.
     return durations
 
 
-def _closed(plan: Plan, models: Sequence[KeypointModel], frames: list[Frame], tell: Tell) -> list[Loop]:
+def _closed(
+    plan: Plan, models: Sequence[KeypointModel], frames: list[Frame], reference: Reference, tell: Tell
+) -> list[Loop]:
     tell(f"closed loop, {plan.closed_s:g} s each")
     with ExitStack() as opened:
         loops = [opened.enter_context(ClosedLoop(model, frames)) for model in models]
         for _ in range(ROUNDS):
+            reference.work()
             for loop in loops:
                 loop.work(plan.closed_s / ROUNDS)
         return [loop.finish() for loop in loops]
