@@ -88,6 +88,9 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/tilted_search.py $(DATA) $(RESULTS)/tilted_search.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
+	.venv-dev/bin/python benchmarks/start.py $(RESULTS)/start.json
+	.venv-dev/bin/python benchmarks/growth.py $(RESULTS)/growth.json
+	.venv-dev/bin/python benchmarks/limit.py $(RESULTS)/limit.json
 
 clean-venv: ## removes both environments
 	rm -rf .venv .venv-dev
