@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,8 +22,13 @@ from fkp_edge.metrics import point_distances
 __all__ = ["measure_accuracy"]
 
 
-def measure_accuracy(models: Sequence[KeypointModel], folder: Path) -> list[Accuracy]:
+def measure_accuracy(models: Sequence[KeypointModel], folder: Path, tell: Callable[[str], None]) -> list[Accuracy]:
     """What each of `models` gives on the labelled faces in `folder`; those of one schema are compared.
+
+    Args:
+        models: in any order.
+        folder: as `data.load` takes it.
+        tell: is told what is measured.
 
     Raises:
         InputError: there are no labelled faces, or none with both outer eye corners.
@@ -34,6 +39,7 @@ def measure_accuracy(models: Sequence[KeypointModel], folder: Path) -> list[Accu
         truth = labelled_crops(data.load(folder, schema))
         if not np.isfinite(schema.inter_ocular(truth.points)).any():
             raise InputError(f"no face in {folder} has both outer eye corners labelled; the NME is measured by them")
+        tell(f"accuracy on {len(truth.pixels)} crops of {', '.join(truth.sets)}")
         found |= dict(zip(places, _on_crops([models[i] for i in places], truth), strict=True))
     return [found[i] for i in range(len(models))]
 

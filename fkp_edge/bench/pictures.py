@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from fkp_edge.closing import Closing
-from fkp_edge.device.sources import PipeSource, open_source
+from fkp_edge.device.sources import open_source
 from fkp_edge.errors import InputError, SourceError
 from fkp_edge.observation import Frame
 
@@ -27,12 +27,12 @@ def record_frames(source: str) -> list[Frame]:
     Raises:
         FkpEdgeError: it cannot be opened or read, has none, or is a pipe, which nobody can open twice.
     """
+    if source.split(":")[0] in ("gray", "yuv420"):
+        raise InputError(f"bench reads its source more than once; expected a camera, file or demo, got {source}")
     opened = open_source(source, pace=False)
     frames: list[Frame] = []
     most, size = MOST_OF_A_CAMERA if is_camera(source) else MOST_FRAMES, 0
     try:
-        if isinstance(opened, PipeSource):
-            raise InputError(f"bench reads its source more than once; expected a camera, file or demo, got {source}")
         while len(frames) < most and size < MOST_BYTES and (frame := opened.read()) is not None:
             frames.append(frame)
             size += frame.grey.nbytes

@@ -77,8 +77,7 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
     before, load_before = read_board(), os.getloadavg()[0]
     accuracy: Sequence[Accuracy | None] = [None] * len(models)
     if plan.data:
-        tell(f"accuracy on {plan.data}")
-        accuracy = measure_accuracy(models, plan.data)
+        accuracy = measure_accuracy(models, plan.data, tell)
     frames = record_frames(plan.source)
     starts = _starts(plan, tell)
     reference = Reference()
