@@ -23,6 +23,7 @@ from fkp_edge.models import find_model, shipped_model
 __all__ = ["measure"]
 
 DEFAULT = ("keypoints-int8", "keypoints-float32")
+LEAST_S, MOST_S = 1.0, 3600.0
 MOST_THREADS = 4
 """As many as a Raspberry Pi has cores."""
 
@@ -72,10 +73,13 @@ def _compare(args: Namespace) -> int:
 
 
 def _plan(args: Namespace) -> Plan:
+    if not LEAST_S <= args.seconds <= MOST_S:  # every duration is kept
+        raise InputError(f"--seconds {args.seconds:g} is too short or too long; expected {LEAST_S:g} to {MOST_S:g}")
     names = args.models or ([] if args.accelerator == "edgetpu" else DEFAULT)
     if not names:
         raise InputError("--accelerator edgetpu needs a model compiled for it; name one")
-    paths = tuple(find_model(name) for name in names) if args.models else tuple(map(shipped_model, names))
+    find = find_model if args.models else shipped_model
+    paths = tuple(dict.fromkeys(find(name) for name in names))
     cores = len(os.sched_getaffinity(0))
     return Plan(
         models=paths,

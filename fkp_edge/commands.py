@@ -1,7 +1,7 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py`, `run_config.py`, `predict_command.py`, `tune_command.py` and `cli.py`
-may import several stages; each handler imports what it needs.
+Only this module, `live.py`, `publishing.py`, `run_config.py`, `bench_command.py`, `predict_command.py`,
+`tune_command.py` and `cli.py` may import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations

@@ -592,6 +592,10 @@ def test_bench_on_an_edge_tpu_without_a_model(refused):
     assert error == "--accelerator edgetpu needs a model compiled for it; name one"
 
 
+def test_bench_for_no_time(refused):
+    assert refused("bench", "--seconds", "0") == "--seconds 0 is too short or too long; expected 1 to 3600"
+
+
 def test_compare_one_result(refused, text_file):
     error = refused("bench", "compare", text_file("a.json"))
     assert error == "bench compare takes two results, got 1; expected A.json B.json of bench --json"

@@ -22,29 +22,30 @@ from fkp_edge.metrics import point_distances
 __all__ = ["measure_accuracy"]
 
 
-def measure_accuracy(models: Sequence[KeypointModel], folder: Path, tell: Callable[[str], None]) -> list[Accuracy]:
-    """What each of `models` gives on the labelled faces in `folder`; those of one schema are compared.
+def measure_accuracy(named: dict[str, KeypointModel], folder: Path, tell: Callable[[str], None]) -> list[Accuracy]:
+    """What each of `named` gives on the labelled faces in `folder`; those of one schema are compared.
 
     Args:
-        models: in any order.
+        named: models, in any order.
         folder: as `data.load` takes it.
         tell: is told what is measured.
 
     Raises:
         InputError: there are no labelled faces, or none with both outer eye corners.
     """
-    found: dict[int, Accuracy] = {}
-    for schema in dict.fromkeys(model.schema for model in models):
-        places = [i for i, model in enumerate(models) if model.schema is schema]
+    found: dict[str, Accuracy] = {}
+    for schema in dict.fromkeys(model.schema for model in named.values()):
+        alike = {name: model for name, model in named.items() if model.schema is schema}
         truth = labelled_crops(data.load(folder, schema))
         if not np.isfinite(schema.inter_ocular(truth.points)).any():
             raise InputError(f"no face in {folder} has both outer eye corners labelled; the NME is measured by them")
         tell(f"accuracy on {len(truth.pixels)} crops of {', '.join(truth.sets)}")
-        found |= dict(zip(places, _on_crops([models[i] for i in places], truth), strict=True))
-    return [found[i] for i in range(len(models))]
+        found |= zip(alike, _on_crops(alike, truth), strict=True)
+    return [found[name] for name in named]
 
 
-def _on_crops(models: Sequence[KeypointModel], truth: LabelledCrops) -> list[Accuracy]:
+def _on_crops(named: dict[str, KeypointModel], truth: LabelledCrops) -> list[Accuracy]:
+    models = list(named.values())
     predicted, durations = _predict(models, truth)
     base = next((i for i, model in enumerate(models) if model.arithmetic == "float"), 0)
     sets = {name: int((truth.of_set == number).sum()) for number, name in enumerate(truth.sets)}
@@ -60,7 +61,7 @@ def _on_crops(models: Sequence[KeypointModel], truth: LabelledCrops) -> list[Acc
                 nme_percent=round(float(np.nanmean(errors)), 4),
                 rmse_px=round(float(np.sqrt(np.nanmean(distances**2) / 2)), 4),
                 nme_by_face=tuple(None if math.isnan(error) else round(float(error), 3) for error in errors),
-                baseline=models[base].file.path.name,
+                baseline=list(named)[base],
                 loss=None if i == base else _known(compare(predicted[base], points, truth)),
             )
         )

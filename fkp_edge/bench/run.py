@@ -20,6 +20,7 @@ from fkp_edge.bench.records import Accuracy, Latency, Loop, Measured, Result, St
 from fkp_edge.bench.reference import Reference
 from fkp_edge.bench.start import watch_run
 from fkp_edge.device.board import Board, read_board
+from fkp_edge.device.sources import without_password
 from fkp_edge.edgetpu import Accelerator
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.interpreter import KeypointModel
@@ -52,6 +53,12 @@ class Plan:
     accelerator: Accelerator = "cpu"
 
     @property
+    def names(self) -> list[str]:
+        """Of the models: their files' names, or paths where two files have one name."""
+        names = [path.name for path in self.models]
+        return [path.name if names.count(path.name) == 1 else str(path) for path in self.models]
+
+    @property
     def closed_s(self) -> float:
         """Of each model's closed loop, in all."""
         return 1.0 if self.quick else 10.0
@@ -75,22 +82,22 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
     """
     models = [opens(path, 1) for path in plan.models]
     before, load_before = read_board(), os.getloadavg()[0]
+    frames = record_frames(plan.source)
     accuracy: Sequence[Accuracy | None] = [None] * len(models)
     if plan.data:
-        accuracy = measure_accuracy(models, plan.data, tell)
-    frames = record_frames(plan.source)
+        accuracy = measure_accuracy(dict(zip(plan.names, models, strict=True)), plan.data, tell)
     starts = _starts(plan, tell)
     reference = Reference()
     networks = _networks(plan, opens, reference, tell)
     closed = _closed(plan, models, frames, reference, tell)
     measured = []
     for i, model in enumerate(models):
-        tell(f"{model.file.path.name}: open loop, {plan.open_s:g} s")
+        tell(f"{plan.names[i]}: open loop, {plan.open_s:g} s")
         reference.work()
         opened = measure_open_loop(model, plan.source, frames, plan.open_s)
         measured.append(
             Measured(
-                model=model.file.path.name,
+                model=plan.names[i],
                 sha256=model.file.sha256,
                 schema=model.schema.name,
                 arithmetic=model.arithmetic,
@@ -113,7 +120,7 @@ def _result(
     after = read_board()
     return Result(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        source=plan.source,
+        source=without_password(plan.source),
         frame_size=(frame.grey.shape[1], frame.grey.shape[0]),
         seconds=plan.open_s,
         quick=plan.quick,

@@ -12,6 +12,7 @@ import pytest
 from fkp_edge.bench.accuracy import measure_accuracy
 from fkp_edge.bench.pictures import PacedFrames, frame_at, record_frames
 from fkp_edge.bench.records import Result
+from fkp_edge.bench.run import Plan
 from fkp_edge.bench.start import watch_run
 from fkp_edge.bench.timeline import Timeline
 from fkp_edge.cli import main
@@ -97,9 +98,9 @@ def labelled(tmp_path: Path, portrait_faces: FaceSet, write_pts) -> Path:
 
 def test_models_are_compared_with_the_float_one_on_the_same_crops(labelled):
     told: list[str] = []
-    models = [open_model(shipped_model(name)) for name in ("keypoints-int8", "keypoints-float32")]
+    models = {name: open_model(shipped_model(name)) for name in ("keypoints-int8", "keypoints-float32")}
     after, before = measure_accuracy(models, labelled, told.append)
-    assert (after.baseline, before.baseline) == ("keypoints-float32.tflite",) * 2
+    assert (after.baseline, before.baseline) == ("keypoints-float32",) * 2
     assert before.loss is None
     assert after.loss.overall.before_percent == pytest.approx(before.nme_percent, abs=1e-3)
     assert after.latency.count == before.latency.count == after.crops == 15
@@ -107,7 +108,12 @@ def test_models_are_compared_with_the_float_one_on_the_same_crops(labelled):
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="no labelled faces in"):
-        measure_accuracy([open_model(shipped_model())], tmp_path, print)
+        measure_accuracy({"a": open_model(shipped_model())}, tmp_path, print)
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths():
+    plan = Plan((Path("a/m.tflite"), Path("b/m.tflite"), Path("n.tflite")))
+    assert plan.names == ["a/m.tflite", "b/m.tflite", "n.tflite"]
 
 
 def test_frames_play_there_and_back():
