@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run device-env test lint types check-imports test-picamera pytest models results clean-venv
+.PHONY: help run bench device-env test lint types check-imports test-picamera pytest models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -34,6 +34,9 @@ $(DEVICE): pyproject.toml
 	echo "installing the device part into .venv, a minute or more on a small board" && \
 	.venv/bin/pip install --quiet --disable-pip-version-check -c .venv/constraints.txt -e .
 	@touch $@
+
+bench: $(DEVICE) ## measures this machine: bench-NAME.json, to be contributed (ARGS="--quick")
+	.venv/bin/fkp-edge bench --report bench-$$(uname -n).json $(ARGS)
 
 test: lint types check-imports pytest ## everything: lint, types, import guards and the whole suite
 
@@ -94,6 +97,9 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/crossing.py $(DATA) $(RESULTS)/crossing.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
+	.venv-dev/bin/python benchmarks/start.py $(RESULTS)/start.json
+	.venv-dev/bin/python benchmarks/growth.py $(RESULTS)/growth.json
+	.venv-dev/bin/python benchmarks/limit.py $(RESULTS)/limit.json
 
 clean-venv: ## removes both environments
 	rm -rf .venv .venv-dev

@@ -20,9 +20,9 @@ import msgspec
 from instructions import BOARDS, count
 
 from fkp_edge import data
+from fkp_edge.comparison import compare, labelled_crops, predict_crops
 from fkp_edge.convert.candidates import Job, prepare_job
 from fkp_edge.convert.cards import keypoint_model
-from fkp_edge.convert.gate import compare, labelled_crops, predict_crops
 from fkp_edge.convert.pages import write_report
 from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.recipe import ConvertRecipe

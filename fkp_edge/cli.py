@@ -103,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_accelerator(verify)
     verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
+    _add_bench(commands)
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser
@@ -156,6 +157,43 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
     run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
     run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="latency of every stage, and accuracy lost against float, on this device",
+        usage="fkp-edge bench [MODEL...] [options]\n       fkp-edge bench compare A.json B.json [--fail-on P%%]",
+    )
+    bench.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="model files, or names of shipped ones (default: keypoints-int8 keypoints-float32); or compare and two "
+        "files that --json or --report wrote: what changed from the first to the second",
+    )
+    bench.add_argument(
+        "--source", default="demo", help="as for run, but no pipe; the demo is the same everywhere (default: demo)"
+    )
+    bench.add_argument("--data", type=Path, metavar="DIR", help="labelled faces: also measure the accuracy on them")
+    bench.add_argument(
+        "--seconds", type=_seconds, default=75.0, metavar="S", help="of each model's open loop (default: 75)"
+    )
+    bench.add_argument("--quick", action="store_true", help="some seconds in all: shows that it works, and little else")
+    bench.add_argument(
+        "--threads",
+        type=_threads,
+        metavar="N",
+        help="try the network on 1 to N threads (default: cores, at most 4)",
+    )
+    bench.add_argument("--report", type=Path, metavar="FILE", help="also write FILE.html, .md or .json")
+    bench.add_argument("--overwrite", action="store_true", help="replace a report that exists")
+    bench.add_argument("--json", action="store_true", help="print the result as JSON, on one line")
+    bench.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    bench.add_argument(
+        "--fail-on", type=_percent, metavar="P%", help="of compare: exit with 1 where something is worse by more"
+    )
+    _add_accelerator(bench)
 
 
 def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

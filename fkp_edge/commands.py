@@ -1,7 +1,7 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py`, `run_config.py`, `predict_command.py`, `tune_command.py` and `cli.py`
-may import several stages; each handler imports what it needs.
+Only this module, `live.py`, `publishing.py`, `run_config.py`, `bench_command.py`, `predict_command.py`,
+`tune_command.py` and `cli.py` may import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fkp_edge.verify import Verification
 
 __all__ = [
+    "bench",
     "convert",
     "data",
     "eval",
@@ -191,6 +192,13 @@ def convert(args: Namespace) -> int:
     from fkp_edge import convert_command
 
     return convert_command.convert(args)
+
+
+def bench(args: Namespace) -> int:
+    """Latency of every stage, and accuracy lost against float; or two measurements compared."""
+    from fkp_edge import bench_command
+
+    return bench_command.measure(args, _quiet_runtime)
 
 
 def verify(args: Namespace) -> int:

@@ -11,17 +11,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-import cv2
-
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.engine import Engine
-from fkp_edge.device.haar import HaarDetector
 from fkp_edge.device.runtime import Runtime, Sink
-from fkp_edge.device.search import InlineSearch, SearchSettings, ThreadedSearch
+from fkp_edge.device.search import open_search
 from fkp_edge.device.sources import open_source, reopens, resolve_auto, without_password
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.turning import TurningDetector
 from fkp_edge.device.watchdog import Watchdog
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
@@ -51,7 +47,7 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         publisher = closing.enter_context(Publisher(options, model, without_password(name), times))
         opens = partial(open_source, name, pace=not args.fast, camera=config.camera)
         source = opens()
-        search = _open_search(config.search, times, live=source.live)
+        search = open_search(config.search, times, live=source.live)
         closing.callback(search.close)
         summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
         closing.callback(status.end)
@@ -79,15 +75,6 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
             sheet.save(sheet_path)
             print(f"annotated frames: {sheet_path}", file=sys.stderr)
     return 0
-
-
-def _open_search(settings: SearchSettings, times: StageTimes, *, live: bool) -> ThreadedSearch | InlineSearch:
-    cv2.setNumThreads(1)  # or OpenCV's threads take the cores from the frame path, and the budget means nothing
-    upright = HaarDetector(settings)
-    detect = TurningDetector(upright).detect if settings.tilted else upright.detect
-    if live:
-        return ThreadedSearch(detect, times, cpu_share=settings.cpu_share)
-    return InlineSearch(detect, times)
 
 
 def _check_sheet(path: Path) -> None:

@@ -265,3 +265,49 @@ def test_the_readme_shows_the_results(published):
     text = (published.RECIPES / "README.md").read_text()
     assert published.table(results["rows"]) in text
     assert f"--epochs {results['epochs']} --minutes {results['heavy_minutes']:g}`" in text
+
+
+# growth, limit and the page that they fill
+
+
+@pytest.fixture
+def growth(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))  # it finds performance_page.py beside it
+    return load("growth", monkeypatch)
+
+
+@pytest.fixture
+def limit(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return load("limit", monkeypatch)
+
+
+def test_a_law_is_the_line_through_the_figures(growth):
+    found = growth.law([1, 2, 3], [3.0, 5.0, 7.0])
+    assert (found["start"], found["slope"], found["off_at_most"]) == pytest.approx((1, 2, 0), abs=1e-9)
+
+
+def test_faces_of_the_growth_are_followed(growth):
+    spans = growth.track(growth.moving((1280, 720), 2), 2, open_model(shipped_model()))
+    assert len(spans) > growth.FRAMES / 2
+
+
+def test_publishing_to_clients_in_another_process_is_timed(growth):
+    assert set(growth.publish(2, 0.2)) == {"publish_ms", "cpu_ms"}
+
+
+def test_kinds_of_operators_add_up_to_the_whole(limit):
+    names = ("QUANTIZE", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "ADD")
+    operators = [limit.Operator(i, name, "", "", "", 10 * i) for i, name in enumerate(names)]
+    rows = limit.by_kind(operators, [1.0, 3.0, 4.0, 8.0, 8.5])
+    assert [(row["kind"], row["ms"], row["multiply_accumulates"]) for row in rows] == [
+        ("the first operator, with the call itself", 1, 0),
+        ("convolutions", 6, 40),
+        ("depthwise convolutions", 1, 20),
+        ("all else", 0.5, 40),
+    ]
+
+
+def test_a_page_is_filled_between_its_marks(growth):
+    page = "before\n<!-- a -->\nold\n<!-- /a -->\nafter <!-- b -->"
+    assert growth.fill(page, "a", "new \\1") == "before\n<!-- a -->\n\nnew \\1\n\n<!-- /a -->\nafter <!-- b -->"

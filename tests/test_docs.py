@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -220,6 +221,25 @@ def test_results_are_of_the_files_that_ship(name: str) -> None:
 @pytest.mark.parametrize("name", ["conditions", "crossing", "engine_arm64", "pose", "scenes", "stills"])
 def test_other_results_are_of_the_file_that_ships(name: str) -> None:
     assert results(name)["model_sha256"] == open_model(shipped_model()).file.sha256
+
+
+@pytest.mark.parametrize("name", ["start", "growth", "limit"])
+def test_the_performance_page_comes_from_the_results(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))  # as a program it finds performance_page.py beside it
+    page = importlib.import_module(name).page(results(name))
+    assert page.strip() in (REPOSITORY / "docs/performance.md").read_text()
+    assert results(name)["model_sha256"] == open_model(shipped_model()).file.sha256
+
+
+def test_start_memory_and_age_are_as_demanded() -> None:
+    start = results("start")
+    assert len(start["runs"]) == 5
+    load, cores = (start["machine"][name] for name in ("load_1_min", "cores"))
+    if load > cores / 2:
+        pytest.skip(
+            f"start.json was measured beside {load} other programs on {cores} cores; make it anew on a quiet one"
+        )
+    assert all(start["best"][name] <= allowed for name, allowed in start["allowed"].items())
 
 
 def test_the_acceptance_figures_hold() -> None:

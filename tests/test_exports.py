@@ -10,6 +10,9 @@ import fkp_edge
 # What users and other stages import. A change here is a change for them. The stream's stand in tests/stream.
 EXPORTS = {
     "fkp_edge": "__version__",
+    "fkp_edge.comparison": "Comparison LabelledCrops Loss compare error_by_face labelled_crops predict_crops "
+    "relative_loss worst",
+    "fkp_edge.device.board": "THROTTLING Board read_board",
     "fkp_edge.cli": "DEFAULT_STREAM build_parser main",
     "fkp_edge.data": "FaceSet Scene find_pictures load load_one read_ibug_folder read_kaggle read_kaggle_test "
     "read_muct read_picture read_pts read_scenes",
@@ -42,6 +45,7 @@ EXPORTS = {
     ),
     "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
+    "fkp_edge.pages": "Section Table html_page markdown",
     "fkp_edge.programs": "Ended run_program",
     "fkp_edge.settings": "Seconds Settings Share format_toml parse_settings read_toml read_values",
     "fkp_edge.verify": "STAGES TOLERANCES Difference Tolerance Verification verify",
@@ -55,7 +59,7 @@ EXTRAS = {
     "fkp_edge.stream.adapters.osc": "pythonosc",
     "fkp_edge.stream.adapters.mqtt": "paho",
 }
-EMPTY = ("fkp_edge.stream.adapters",)
+EMPTY = ("fkp_edge.stream.adapters", "fkp_edge.bench")  # bench: its client process imports it, and must start soon
 
 
 def load(name: str):

@@ -49,7 +49,7 @@ def test_the_device_part_imports_without_desktop_libraries():
 
 def test_the_walk_finds_every_part():
     parts = {name.split(".")[1] for name in device_modules()}
-    assert {"data", "device", "stream", "models", "geometry", "model_file", "commands", "cli"} <= parts
+    assert {"bench", "data", "device", "stream", "models", "geometry", "model_file", "commands", "cli"} <= parts
 
 
 @pytest.mark.parametrize("module", EXTRAS)

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.comparison import Comparison, LabelledCrops, compare, labelled_crops, predict_crops
 from fkp_edge.convert.cards import keypoint_model
 from fkp_edge.convert.faces import Faces, load_faces
-from fkp_edge.convert.gate import Comparison, LabelledCrops, compare, labelled_crops, predict_crops
 from fkp_edge.convert.load import Network, load_network
 from fkp_edge.convert.qat import quantisation_aware, settle_ranges
 from fkp_edge.convert.quantize import LayerError, calibration_crops, layer_errors, qat_to_int8, to_float, to_int8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import re
 from pathlib import Path
 
 import matplotlib
@@ -17,8 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from fkp_edge.convert.gate import LabelledCrops, worst
-from fkp_edge.convert.report import Report, Section, sections
+from fkp_edge import pages
+from fkp_edge.comparison import LabelledCrops, worst
+from fkp_edge.convert.report import Report, sections
 from fkp_edge.draw import draw_points, sheet
 from fkp_edge.keypoints import Points
 from fkp_edge.metrics import face_nme
@@ -26,12 +26,6 @@ from fkp_edge.model_file import write_whole
 
 __all__ = ["draw_worst", "html_page", "markdown", "write_report"]
 
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:1rem 0;font-size:13px}td,th{border:1px solid #ccc;padding:.2rem .5rem;"
-    "text-align:right}td:first-child,th:first-child{text-align:left}img{max-width:100%}"
-    "code{background:#f2f2f2;padding:0 .2rem}"
-)
 WORST = 20
 ZOOM = 2
 GREEN, ORANGE, RED = (80, 220, 80), (60, 160, 255), (60, 60, 255)
@@ -50,46 +44,14 @@ def write_report(report: Report, out: Path) -> list[Path]:
 
 def markdown(report: Report) -> str:
     """The report as Markdown."""
-    parts = []
-    for number, (title, lines, table) in enumerate(sections(report)):
-        parts.append(f"{'##' if number else '#'} {title}")
-        parts += lines
-        if table:
-            rows = [table.head, tuple("---" for _ in table.head), *table.rows]
-            parts.append("\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows))
-    return "\n\n".join(parts) + "\n"
+    return pages.markdown(sections(report))
 
 
 def html_page(report: Report) -> str:
     """The report as one HTML page that needs nothing else."""
-    plots = {"Loss step by step": _plot_steps, "By point": _plot_points, "Layers, worst first": _plot_layers}
-    parts = []
-    for number, section in enumerate(sections(report)):
-        parts.append(_html_of(section, "h2" if number else "h1"))
-        if section.title in plots:
-            parts.append(f'<img alt="{html.escape(section.title)}" src="{_picture(plots[section.title](report))}">')
-    title = html.escape(report.name)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: conversion report</title>'
-        f"<style>{STYLE}</style>\n" + "\n".join(parts) + "</html>\n"
-    )
-
-
-def _html_of(section: Section, heading: str) -> str:
-    def text(line: str) -> str:
-        return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(line))
-
-    parts = [
-        f"<{heading}>{html.escape(section.title)}</{heading}>",
-        *(f"<p>{text(line)}</p>" for line in section.lines),
-    ]
-    if section.table:
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.table.head)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in section.table.rows
-        )
-        parts.append(f"<table><tr>{head}</tr>{rows}</table>")
-    return "\n".join(parts)
+    drawn = {"Loss step by step": _plot_steps, "By point": _plot_points, "Layers, worst first": _plot_layers}
+    plots = {title: f'<img alt="{html.escape(title)}" src="{_picture(plot(report))}">' for title, plot in drawn.items()}
+    return pages.html_page(f"{report.name}: conversion report", sections(report), plots)
 
 
 def _picture(figure: Figure) -> str:

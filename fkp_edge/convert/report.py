@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from fkp_edge.convert.gate import Comparison, Loss
+from fkp_edge.comparison import Comparison, Loss
 from fkp_edge.convert.quantize import LayerError
+from fkp_edge.pages import Section, Table
 
-__all__ = ["Attempt", "Report", "Section", "Size", "Step", "Table", "sections"]
-
-
-class Table(NamedTuple):
-    """Cells as text."""
-
-    head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-
-
-class Section(NamedTuple):
-    """A part of the report for people."""
-
-    title: str
-    lines: list[str]
-    """Sentences; `code` in backticks."""
-    table: Table | None = None
+__all__ = ["Attempt", "Report", "Size", "Step", "sections"]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from fkp_edge.comparison import Comparison, LabelledCrops, compare
 from fkp_edge.convert.candidates import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.channels import count_macs
-from fkp_edge.convert.gate import Comparison, LabelledCrops, compare
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import to_float

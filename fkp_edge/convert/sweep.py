@@ -14,9 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
+from fkp_edge.comparison import LabelledCrops, Loss, compare
 from fkp_edge.convert.candidates import Job
 from fkp_edge.convert.channels import count_macs, find_filters, importance_of, keep_best, remove_filters
-from fkp_edge.convert.gate import LabelledCrops, Loss, compare
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import copied, smaller
 from fkp_edge.errors import InputError

@@ -196,11 +196,13 @@ class Engine:
         sight = track.sight
         points, crop = sight.points, sight.crop
         if track.smooth is not None:
-            rows = np.concatenate([points, [[crop.x, crop.y], [crop.side, 0.0]]])
-            rows = track.smooth(rows, track.seen_ns, crop.side)
-            points, (x, y), side = rows[:-2].astype(np.float32), rows[-2].tolist(), float(rows[-1, 0])
-            crop = Crop(x, y, side, crop.roll)
-        pose = head_pose(points, self._model.schema)
+            with self.times.stage("filter"):
+                rows = np.concatenate([points, [[crop.x, crop.y], [crop.side, 0.0]]])
+                rows = track.smooth(rows, track.seen_ns, crop.side)
+                points, (x, y), side = rows[:-2].astype(np.float32), rows[-2].tolist(), float(rows[-1, 0])
+                crop = Crop(x, y, side, crop.roll)
+        with self.times.stage("pose"):
+            pose = head_pose(points, self._model.schema)
         track.face = Face(track.id, sight.score, box_around(crop), points, pose)
         if self._settings.max_faces > 1 and not self._beside(sight, track):
             track.remember(sight)

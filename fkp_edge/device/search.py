@@ -8,17 +8,28 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
 
+import cv2
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from fkp_edge.device.haar import HaarSettings
+from fkp_edge.device.haar import HaarDetector, HaarSettings
 from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.turning import TurningDetector
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.geometry import Box, Crop
 from fkp_edge.observation import Frame
 
-__all__ = ["Detect", "FakeSearch", "InlineSearch", "Proposal", "Search", "SearchSettings", "ThreadedSearch"]
+__all__ = [
+    "Detect",
+    "FakeSearch",
+    "InlineSearch",
+    "Proposal",
+    "Search",
+    "SearchSettings",
+    "ThreadedSearch",
+    "open_search",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -162,3 +173,13 @@ class ThreadedSearch:
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
             _log.warning("a search still goes on after %g s; it is left to the end of the process", CLOSE_S)
+
+
+def open_search(settings: SearchSettings, times: StageTimes, *, live: bool) -> ThreadedSearch | InlineSearch:
+    """The search that `fkp-edge run` uses: beside live video, in turn with the frames of a recording."""
+    cv2.setNumThreads(1)  # or OpenCV's threads take the cores from the frame path, and the budget means nothing
+    upright = HaarDetector(settings)
+    detect = TurningDetector(upright).detect if settings.tilted else upright.detect
+    if live:
+        return ThreadedSearch(detect, times, cpu_share=settings.cpu_share)
+    return InlineSearch(detect, times)

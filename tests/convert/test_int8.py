@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
+from fkp_edge.comparison import predict_crops
 from fkp_edge.convert.candidates import unshifted_mean
 from fkp_edge.convert.cards import keypoint_model
-from fkp_edge.convert.gate import predict_crops
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.quantize import calibration_crops, layer_errors, to_float, to_int8
 from fkp_edge.data import FaceSet

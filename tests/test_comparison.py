@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
-
-from fkp_edge.convert.gate import LabelledCrops, compare, labelled_crops, relative_loss, worst
+from fkp_edge.comparison import LabelledCrops, compare, labelled_crops, relative_loss, worst
 from fkp_edge.data import FaceSet
 from fkp_edge.keypoints import FKP15
 

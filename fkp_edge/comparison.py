@@ -1,4 +1,4 @@
-"""What a conversion lost: two networks on the same labelled crops, face by face, and how sure that figure is."""
+"""What a network loses against another on the same labelled crops, face by face, and how sure that figure is."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "LabelledCrops",
     "Loss",
     "compare",
+    "error_by_face",
     "labelled_crops",
     "predict_crops",
     "relative_loss",
@@ -37,7 +38,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class LabelledCrops:
-    """Crops to be judged on, the same for every network of a conversion."""
+    """Crops to be judged on, the same for every network that is compared."""
 
     schema: Schema
     pixels: NDArray[np.uint8]
@@ -129,7 +130,7 @@ def predict_crops(model: KeypointModel, crops: NDArray[np.uint8]) -> Points:
 
 def compare(before: Points, after: Points, truth: LabelledCrops) -> Comparison:
     """What was lost from one network's points (N, K, 2) to another's."""
-    errors = [_by_face(face_nme(points, truth.points, truth.schema), truth) for points in (before, after)]
+    errors = [error_by_face(points, truth) for points in (before, after)]
     eyes = truth.schema.inter_ocular(truth.points)[:, None]
     distances = [point_distances(points, truth.points) for points in (before, after)]
     by_point = [_by_face(d / eyes, truth) for d in distances]
@@ -144,6 +145,11 @@ def compare(before: Points, after: Points, truth: LabelledCrops) -> Comparison:
         rmse_px_by_point={name: (_rms(distances[0][:, k]), _rms(distances[1][:, k])) for k, name in enumerate(names)},
         moved_px=_rms(point_distances(after, before)),
     )
+
+
+def error_by_face(points: Points, truth: LabelledCrops) -> Floats:
+    """NME (faces,), fractions, of the points (N, K, 2): the mean over each face's crops; NaN where there is none."""
+    return _by_face(face_nme(points, truth.points, truth.schema), truth)
 
 
 def _rms(distances: Floats) -> float:

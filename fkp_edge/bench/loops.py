@@ -1,0 +1,182 @@
+"""Frames through engine and stream to a client in another process: as fast as they go, and at their own rate."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+from fkp_edge.bench.pictures import PacedFrames, frame_at, is_camera
+from fkp_edge.bench.receiver import Receiver
+from fkp_edge.bench.records import STAGES, Loop, OpenLoop, latency
+from fkp_edge.bench.timeline import Timeline
+from fkp_edge.closing import Closing
+from fkp_edge.device.engine import Engine
+from fkp_edge.device.runtime import Runtime
+from fkp_edge.device.search import SearchSettings, open_search
+from fkp_edge.device.sources import Source, open_source
+from fkp_edge.errors import SourceError, StreamError
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.observation import Frame, Observation
+from fkp_edge.stream import Hello, LineServer, TcpAddress, encode, from_observation
+
+__all__ = ["RATE", "ClosedLoop", "measure_open_loop"]
+
+RATE = 30.0
+FRAME_NS = round(1e9 / RATE)
+WARM_FRAMES = 30
+FIRST_MINUTE_S = 60.0
+STEADY_S = 1.0
+"""What came after the first minute must be at least this long to be a steady state."""
+CONNECT_S = 20.0
+FIRST_FRAME_S = 10.0
+
+
+class _Stream(Closing):
+    """The stream with its one client; notes when each line was ready."""
+
+    def __init__(self, model: KeypointModel, times: Timeline) -> None:
+        self._times = times
+        self._began: dict[int, int] = {}
+        self._encoded: dict[int, int] = {}
+        self.dropped: list[tuple[int, int]] = []
+        """When, and how many, frames were skipped."""
+        self.first_ns = 0
+        """When the first frame was taken."""
+        hello = Hello(
+            model=model.file.path.name,
+            model_sha256=model.file.sha256,
+            points=model.schema.names,
+            frame_size=None,
+            source="bench",
+            server_ns=time.monotonic_ns(),
+        )
+        with ExitStack() as opened:
+            self._server = opened.enter_context(LineServer(TcpAddress("127.0.0.1", 0), lambda: hello))
+            self._receiver = opened.enter_context(Receiver(f"tcp://127.0.0.1:{self._server.port}"))
+            self._wait_for_client()
+            self._opened = opened.pop_all()
+
+    def _wait_for_client(self) -> None:
+        end = time.monotonic() + CONNECT_S
+        while not self._server.clients:
+            if time.monotonic() > end or not self._receiver.is_running:
+                raise StreamError(f"the measuring client did not connect within {CONNECT_S:g} s; measure again")
+            time.sleep(0.01)
+
+    def publish(self, observation: Observation, began_ns: int) -> None:
+        """Sends what was seen in a frame that was taken at `began_ns`."""
+        start = time.monotonic_ns()
+        line = encode(from_observation(observation, start))
+        encoded = time.monotonic_ns()
+        self._server.publish(line)
+        self._times.add_at("encode", encoded, encoded - start)
+        self.first_ns = self.first_ns or began_ns
+        self._began[observation.sequence] = began_ns
+        self._encoded[observation.sequence] = encoded
+        if observation.dropped:
+            self.dropped.append((encoded, observation.dropped))
+
+    def finish(self) -> dict[int, int]:
+        """Ends the stream and notes what the client got: sequence -> when, of all that were sent; 0 is never."""
+        self._server.close()
+        arrivals = self._receiver.arrivals()
+        for sequence, encoded in self._encoded.items():
+            if at := arrivals.get(sequence):
+                self._times.add_at("send", at, at - encoded)
+                self._times.add_at("end to end", at, at - self._began[sequence])
+        return {encoded: arrivals.get(sequence, 0) for sequence, encoded in self._encoded.items()}
+
+    def close(self) -> None:
+        """Twice is fine."""
+        self._opened.close()
+
+
+def _loop(times: Timeline, stream: _Stream, sent: dict[int, int], start_ns: int, end_ns: int) -> Loop:
+    """What happened between two moments; `sent` is what `finish` gave."""
+    spans = times.between(start_ns, end_ns)
+    published = [arrived for encoded, arrived in sent.items() if start_ns <= encoded < end_ns]
+    return Loop(
+        seconds=round((end_ns - start_ns) / 1e9, 3),
+        frames=len(published),
+        dropped=sum(count for at, count in stream.dropped if start_ns <= at < end_ns),
+        missed=published.count(0),
+        stages={stage: latency(spans[stage]) for stage in STAGES if stage in spans},
+    )
+
+
+class ClosedLoop(Closing):
+    """One model's frames one after the other on one thread; may rest between turns, while others take theirs."""
+
+    def __init__(self, model: KeypointModel, frames: list[Frame]) -> None:
+        self._frames = frames
+        self._times = Timeline()
+        self._engine = Engine(model, open_search(SearchSettings(), self._times, live=False), times=self._times)
+        self._stream = _Stream(model, self._times)
+        self._next = 0
+        self._worked_ns = 0
+        self._first_ns: int | None = None
+
+    def work(self, seconds: float) -> None:
+        """A turn."""
+        start = time.monotonic_ns()
+        end = start + round(seconds * 1e9)
+        while (now := time.monotonic_ns()) < end:
+            if self._next == WARM_FRAMES:
+                self._first_ns, start = now, now
+            # the engine's clock goes on at 30 frames a second: it searches and smooths by that
+            frame = frame_at(self._frames, self._next, self._next * FRAME_NS)
+            with self._times.stage("engine"):
+                observation = self._engine.process(frame)
+            self._stream.publish(observation, now)
+            self._next += 1
+        self._worked_ns += time.monotonic_ns() - start
+
+    def finish(self) -> Loop:
+        """Of all turns, the first frames left out."""
+        sent = self._stream.finish()
+        loop = _loop(self._times, self._stream, sent, self._first_ns or 0, time.monotonic_ns())
+        return Loop(
+            seconds=round(self._worked_ns / 1e9, 3),
+            frames=loop.frames,
+            dropped=loop.dropped,
+            missed=loop.missed,
+            stages=loop.stages,
+        )
+
+    def close(self) -> None:
+        """Twice is fine."""
+        self._stream.close()
+
+
+def measure_open_loop(model: KeypointModel, source: str, frames: list[Frame], seconds: float) -> OpenLoop:
+    """`frames` at 30 a second for `seconds`, or what the camera named `source` gives, worked on as `run` does."""
+    times = Timeline()
+    camera = is_camera(source)
+    opened: Source = open_source(source) if camera else PacedFrames(frames, RATE)
+    with ExitStack() as closing:
+        stream = closing.enter_context(_Stream(model, times))
+        search = open_search(SearchSettings(), times, live=True)
+        closing.callback(search.close)
+        engine = Engine(model, search, times=times)
+        last_ns = time.monotonic_ns() + round((seconds + FIRST_FRAME_S) * 1e9)
+
+        def sink(frame: Frame | None, observation: Observation) -> None:
+            now = time.monotonic_ns()
+            if frame is not None:
+                times.add_at("capture wait", times.engine_began_ns, times.engine_began_ns - frame.captured_ns)
+                stream.publish(observation, frame.captured_ns)
+            if now > last_ns or (stream.first_ns and now - stream.first_ns >= seconds * 1e9):
+                runtime.stop()
+
+        runtime = Runtime(opened, engine, [sink])
+        runtime.run()
+        end = time.monotonic_ns()
+        sent = stream.finish()
+    if not stream.first_ns:
+        raise SourceError(f"source {source} gave no frame within {seconds + FIRST_FRAME_S:g} s; expected a camera's")
+    minute = stream.first_ns + round(FIRST_MINUTE_S * 1e9)
+    return OpenLoop(
+        rate=None if camera else RATE,
+        first_minute=_loop(times, stream, sent, stream.first_ns, min(minute, end)),
+        steady=_loop(times, stream, sent, minute, end) if end - minute > STEADY_S * 1e9 else None,
+    )

@@ -1,0 +1,66 @@
+"""What software ran, and what on this machine may have spoilt the figures."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import fkp_edge
+from fkp_edge.bench.records import Software
+from fkp_edge.device.board import Board
+from fkp_edge.litert import find_runtime
+from fkp_edge.programs import run_program
+
+__all__ = ["read_software", "warnings"]
+
+BUSY_SHARE = 0.3
+"""Of the cores, runnable before the measurement begins: others are at work."""
+
+
+def read_software() -> Software:
+    """Versions of what is installed here."""
+    return Software(
+        fkp_edge=fkp_edge.__version__,
+        commit=find_commit(Path(fkp_edge.__file__).resolve().parents[1]),
+        python=platform.python_version(),
+        runtime=str(find_runtime()),
+        numpy=np.__version__,
+        opencv=cv2.__version__,
+    )
+
+
+def find_commit(folder: Path, git: str = "git") -> str | None:
+    """The commit checked out in `folder`, with `+` where files were changed; None where it is no working tree."""
+    if not (folder / ".git").exists():  # an installed package must not take the commit of what happens to lie above
+        return None
+    said = []
+    for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")):
+        try:
+            ended = run_program([git, "-C", folder, *words], timeout_s=10)
+        except OSError:
+            return None
+        if ended.code != 0:
+            return None
+        said.append(ended.output.strip())
+    return said[0] + ("+" if said[1] else "")
+
+
+def warnings(before: Board, after: Board, load_before: float) -> Sequence[str]:
+    """Sentences on what slowed the machine down, or kept it from its best."""
+    said = []
+    if after.throttling or before.throttling:
+        now = ", ".join(dict.fromkeys((*before.throttling, *after.throttling)))
+        said.append(f"the machine was slowed down while it was measured: {now}")
+    if fresh := [text for text in after.throttled_before if text not in before.throttled_before]:
+        said.append(f"meanwhile {', '.join(fresh)}: these figures are not what it can do")
+    elif after.throttled_before:
+        said.append(f"since the system started, but before this: {', '.join(after.throttled_before)}")
+    if after.governor not in (None, "performance"):
+        said.append(f"the governor {after.governor} changes the frequency with the load; performance does not")
+    if load_before > BUSY_SHARE * max(after.cores, 1):
+        said.append(f"others were at work: {load_before:.1f} programs in the minute before, on {after.cores} cores")
+    return said

@@ -1,0 +1,231 @@
+"""What a measurement found, as it is saved: version 1 of the JSON that `fkp-edge bench --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from fkp_edge.comparison import Comparison
+from fkp_edge.device.board import Board
+from fkp_edge.errors import InputError
+
+__all__ = [
+    "BLOCKS",
+    "FORMAT",
+    "STAGES",
+    "Accuracy",
+    "Latency",
+    "Loop",
+    "Measured",
+    "OpenLoop",
+    "Result",
+    "Software",
+    "Start",
+    "latency",
+    "read_result",
+]
+
+FORMAT = 1
+MAX_BYTES = 32 * 2**20
+BLOCKS = 40
+STAGES = (
+    "capture wait",
+    "search",
+    "crop",
+    "infer",
+    "decode",
+    "filter",
+    "pose",
+    "engine",
+    "encode",
+    "send",
+    "end to end",
+)
+"""In the order of a frame. `capture wait`: from when it was due, or taken, to the engine's start. `engine`: all between
+frame and observation, with crop to pose, and in the closed loop the search. `send`: from the line to when a client in
+another process has decoded it. `end to end`: from when the frame was due, or taken, to there."""
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations of one stage, milliseconds."""
+
+    count: int
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    blocks_ms: tuple[float, ...]
+    """Medians of at most `BLOCKS` spans of equal count in the order of time: what `compare` goes by."""
+
+
+class Loop(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames worked on in a span of time."""
+
+    seconds: float
+    frames: int
+    """That the engine worked on."""
+    dropped: int
+    """That came and were replaced by newer ones before the engine took them."""
+    missed: int
+    """Observations that did not reach the client: a newer one took their place."""
+    stages: dict[str, Latency]
+    """By names of `STAGES`."""
+
+
+class OpenLoop(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames come at their own rate, whether or not the engine is done."""
+
+    rate: float | None
+    """Frames a second; None is a camera's own."""
+    first_minute: Loop
+    steady: Loop | None
+    """What came after it; None where the measurement was over by then."""
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """`fkp-edge run` in a process of its own, from its start on."""
+
+    listening_s: float
+    """Until the stream could be connected to."""
+    first_observation_s: float | None
+    """Until a client had an observation; None where none came in time."""
+    first_keypoints_s: float | None
+    """Until a client had keypoints; None where no face was seen in time."""
+    peak_mb: float
+    """Most resident memory of the process (VmHWM), MiB."""
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """A network on labelled crops, the same ones in the same run as the others."""
+
+    sets: dict[str, int]
+    """Set -> faces."""
+    crops: int
+    latency: Latency
+    """Of the network alone on each crop; networks take turns crop by crop."""
+    nme_percent: float
+    """Mean over faces, of the distance of the outer eye corners."""
+    rmse_px: float
+    """Of a coordinate, pixels of the 96x96 crop."""
+    nme_by_face: tuple[float | None, ...]
+    """Percent, of every face in order; null where its eye corners are not labelled."""
+    baseline: str
+    """The float network (the first of the given ones where there is none) that the loss is against."""
+    loss: Comparison | None
+    """None for the baseline itself."""
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One model file."""
+
+    model: str
+    sha256: str
+    """Of the flatbuffer."""
+    schema: str
+    arithmetic: Literal["integer", "float", "mixed"]
+    file_bytes: int
+    flatbuffer_bytes: int
+    start: tuple[Start, ...]
+    """In the order in which they were made."""
+    closed: Loop
+    """The next frame as soon as the one before is handed to the stream."""
+    open: OpenLoop
+    network: dict[str, Latency]
+    """Threads -> one inference, nothing else; turns are taken by models and threads."""
+    accuracy: Accuracy | None
+
+
+class Software(msgspec.Struct, frozen=True, kw_only=True):
+    """What ran it."""
+
+    fkp_edge: str
+    commit: str | None
+    """Of the source tree that it ran from, with `+` where files were changed; None where it is none."""
+    python: str
+    runtime: str
+    numpy: str
+    opencv: str
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """A measurement on one machine."""
+
+    kind: Literal["fkp-edge bench"] = "fkp-edge bench"
+    format: int = FORMAT
+    made_at: str
+    """UTC, ISO 8601."""
+    source: str
+    frame_size: tuple[int, int]
+    """Width and height, pixels."""
+    seconds: float
+    """Of each open loop."""
+    quick: bool
+    accelerator: Literal["cpu", "edgetpu"]
+    software: Software
+    before: Board
+    after: Board
+    load_before: float
+    """Runnable processes, mean of the minute before."""
+    reference: Latency
+    """Of work that never changes, see `reference.py`: what it takes longer is the machine's doing."""
+    warnings: tuple[str, ...]
+    """Why figures may not be what the machine can do."""
+    models: tuple[Measured, ...]
+
+    @property
+    def machine(self) -> str:
+        """The machine in words, the same for every run on one of its kind."""
+        board = self.before
+        memory = f", {board.memory_mb / 1024:.0f} GiB" if board.memory_mb else ""
+        cpu = board.cpu or "unknown processor"
+        return f"{f'{board.model}, ' if board.model else ''}{board.cores} x {cpu}{memory}"
+
+
+class _Header(msgspec.Struct, frozen=True):
+    kind: Literal["fkp-edge bench"]
+    format: int
+
+
+def latency(durations_ns: Sequence[int]) -> Latency:
+    """The figures of at least one duration; they stand in the order of time."""
+    values = np.asarray(durations_ns, np.float64) / 1e6
+    blocks = np.array_split(values, min(BLOCKS, len(values)))
+    p50, p90, p95, p99 = (round(float(v), 4) for v in np.percentile(values, [50, 90, 95, 99]))
+    return Latency(
+        count=len(values),
+        p50_ms=p50,
+        p90_ms=p90,
+        p95_ms=p95,
+        p99_ms=p99,
+        max_ms=round(float(values.max()), 4),
+        blocks_ms=tuple(round(float(np.median(block)), 4) for block in blocks),
+    )
+
+
+def read_result(path: Path) -> Result:
+    """The measurement saved in `path`: what `--json` printed or `--report FILE.json` wrote.
+
+    Raises:
+        InputError: it cannot be read, or is none of this version.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}; expected what bench --json printed") from None
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path} has over {MAX_BYTES} bytes; expected what fkp-edge bench --json printed")
+    try:
+        header = msgspec.json.decode(content, type=_Header)
+        if header.format != FORMAT:
+            raise InputError(
+                f"{path} has format {header.format}; this fkp-edge reads {FORMAT}; measure again, or use the other one"
+            )
+        return msgspec.json.decode(content, type=Result)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is no result of fkp-edge bench ({error}); expected what --json printed") from None

@@ -1,0 +1,93 @@
+"""What `fkp-edge bench` and `fkp-edge bench compare` do; see `commands.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import msgspec
+
+from fkp_edge.bench.compare import compare
+from fkp_edge.bench.records import read_result
+from fkp_edge.bench.report import changes_table, check_report, terminal, write_report
+from fkp_edge.bench.run import Plan, bench
+from fkp_edge.device.sources import resolve_auto
+from fkp_edge.errors import InputError
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.models import find_model, shipped_model
+
+__all__ = ["measure"]
+
+DEFAULT = ("keypoints-int8", "keypoints-float32")
+LEAST_S, MOST_S = 1.0, 3600.0
+MOST_THREADS = 4
+"""As many as a Raspberry Pi has cores."""
+
+
+def measure(args: Namespace, quiet: Callable[[], AbstractContextManager[None]]) -> int:
+    """Measures models on this machine; 0. `quiet` keeps the runtime's remarks off the terminal."""
+    if args.models[:1] == ["compare"]:
+        return _compare(args)
+    if args.fail_on is not None:
+        raise InputError("--fail-on is about two results; expected bench compare A.json B.json --fail-on P%")
+    if args.report:
+        check_report(args.report, overwrite=args.overwrite)
+    plan = _plan(args)
+
+    def opens(path: Path, threads: int) -> KeypointModel:
+        with quiet():
+            return open_model(path, threads=threads, card_required=not args.no_card, accelerator=args.accelerator)
+
+    result = bench(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
+    if args.report:
+        write_report(result, args.report)
+        print(f"report: {args.report}", file=sys.stderr)
+    print(msgspec.json.encode(result).decode() if args.json else terminal(result))
+    return 0
+
+
+def _compare(args: Namespace) -> int:
+    """What changed from one result to another; 1 where something surely is worse by more than --fail-on."""
+    files = [Path(name) for name in args.models[1:]]
+    if len(files) != 2:
+        raise InputError(f"bench compare takes two results, got {len(files)}; expected A.json B.json of bench --json")
+    if unused := [f"--{name}" for name in ("data", "report", "quick", "threads") if getattr(args, name)]:
+        raise InputError(f"{unused[0]} is for measuring; bench compare takes --fail-on and --json")
+    found = compare(*(read_result(path) for path in files))
+    failed = found.regressions(args.fail_on) if args.fail_on is not None else []
+    if args.json:
+        print(msgspec.json.encode({"compared": found, "regressions": failed}).decode())
+    else:
+        print(changes_table(found))
+    for change in failed:
+        assert change.interval_percent
+        low = f"{change.interval_percent[0]:.1f} %"
+        print(
+            f"{change.model}, {change.figure}: worse by {low} or more, allowed are {args.fail_on:g} %", file=sys.stderr
+        )
+    return 1 if failed else 0
+
+
+def _plan(args: Namespace) -> Plan:
+    if not LEAST_S <= args.seconds <= MOST_S:  # every duration is kept
+        raise InputError(f"--seconds {args.seconds:g} is too short or too long; expected {LEAST_S:g} to {MOST_S:g}")
+    names = args.models or ([] if args.accelerator == "edgetpu" else DEFAULT)
+    if not names:
+        raise InputError("--accelerator edgetpu needs a model compiled for it; name one")
+    find = find_model if args.models else shipped_model
+    paths = tuple(dict.fromkeys(find(name) for name in names))
+    cores = len(os.sched_getaffinity(0))
+    return Plan(
+        models=paths,
+        source=resolve_auto() if args.source == "auto" else args.source,
+        data=args.data,
+        seconds=args.seconds,
+        quick=args.quick,
+        threads=args.threads or min(cores, MOST_THREADS),
+        card_required=not args.no_card,
+        accelerator=args.accelerator,
+    )
