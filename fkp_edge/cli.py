@@ -103,6 +103,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_accelerator(verify)
     verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
+    doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
+    doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
+    doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser

@@ -1,7 +1,7 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py`, `run_config.py`, `predict_command.py`, `tune_command.py` and `cli.py`
-may import several stages; each handler imports what it needs.
+Only this module, `live.py`, `publishing.py`, `run_config.py`, `predict_command.py`, `tune_command.py`,
+`doctor_command.py` and `cli.py` may import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "convert",
     "data",
+    "doctor",
     "eval",
     "export",
     "predict",
@@ -221,6 +222,13 @@ def _verdict(found: Verification) -> str:
         f"differs from the desktop: {first.stage} by {first.found:.4g} {first.unit}, expected at most "
         f"{first.allowed:g}, in case {first.case} of {found.cases}"
     )
+
+
+def doctor(args: Namespace) -> int:
+    """Checks of this device; 1 where one fails."""
+    from fkp_edge import doctor_command
+
+    return doctor_command.doctor(args)
 
 
 def data(args: Namespace) -> int:

@@ -15,6 +15,7 @@ EXPORTS = {
     "read_muct read_picture read_pts read_scenes",
     "fkp_edge.device": "Engine EngineSettings FakeCamera HaarDetector HaarSettings InlineSearch Runtime StillFinder "
     "ThreadedSearch open_source",
+    "fkp_edge.device.doctor": "CHECKS Finding Machine examine",
     "fkp_edge.draw": "draw_face draw_points sheet",
     "fkp_edge.edgetpu": "CUSTOM_OPERATOR Accelerator Device Probe check_made_for diagnose find_devices "
     "open_edgetpu read_probe",
