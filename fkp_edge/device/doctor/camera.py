@@ -95,7 +95,7 @@ def _missing(machine: Machine, source: str, *, has_picamera2: bool) -> Finding:
 
 def _reload(machine: Machine, error: str) -> str:
     if "numpy" in error.lower() or "binary incompatib" in error:
-        return f"{machine.pip} install 'numpy<2'"
+        return machine.install("'numpy<2'")
     return "sudo apt install --reinstall python3-picamera2; look at it with python3 -c 'import picamera2'"
 
 

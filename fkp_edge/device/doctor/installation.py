@@ -65,9 +65,7 @@ def check_wheels(machine: Machine) -> Finding:
     first, last = WHEELS
     if not first <= machine.python <= last:
         version = ".".join(map(str, machine.python))
-        return fails(
-            f"LiteRT 2.3.0 has no wheel for Python {version}", "use Raspberry Pi OS's own Python"
-        )
+        return fails(f"LiteRT 2.3.0 has no wheel for Python {version}", "use Raspberry Pi OS's own Python")
     glibc = re.fullmatch(r"glibc (\d+)\.(\d+)", machine.libc)
     if not glibc or (int(glibc[1]), int(glibc[2])) < OLDEST_GLIBC:
         return fails(
@@ -100,19 +98,17 @@ def check_numpy(machine: Machine) -> Finding:
     system = _system_numpy(machine)
     suits = "'numpy<2'" if system == 1 and _in_system(machine, "picamera2") else "numpy"
     if said.error:
-        return fails(f"it does not load: {said.error}", f"{machine.pip} install --force-reinstall {suits}")
+        return fails(f"it does not load: {said.error}", machine.install(f"--force-reinstall {suits}"))
     version = said.facts["version"]
     needs = [name for name in ("picamera2", "simplejpeg") if _in_system(machine, name)]
     if needs and system == 1 and int(version.split(".")[0]) >= 2:
-        return fails(
-            f"{version}, but apt's {' and '.join(needs)} are built for NumPy 1", f"{machine.pip} install 'numpy<2'"
-        )
+        return fails(f"{version}, but apt's {' and '.join(needs)} are built for NumPy 1", machine.install("'numpy<2'"))
     return fine(f"{version}, as apt's {' and '.join(needs)} need it" if needs else version)
 
 
 def check_opencv(machine: Machine) -> Finding:
     """OpenCV 4 with its cascade of frontal faces."""
-    install = f"{machine.pip} install 'opencv-python-headless>=4.10,<5'"
+    install = machine.install("'opencv-python-headless>=4.10,<5'")
     said = machine.probe("opencv")
     if said.error:
         return fails(f"it does not load: {said.error}", f"{install}")
@@ -130,10 +126,10 @@ def check_runtime(machine: Machine) -> Finding:
     said = machine.probe("runtime")
     if said.error:
         error, _, fix = said.error.partition("; ")
-        return fails(f"it does not run the network: {error}", fix or f"{machine.pip} install --upgrade ai-edge-litert")
+        return fails(f"it does not run the network: {error}", fix or machine.install("--upgrade ai-edge-litert"))
     named = f"{said.facts['name']} {said.facts['version']}"
     if "XNNPACK delegate" not in said.output:
-        return warns(f"{named} runs without XNNPACK, its fast kernels", f"{machine.pip} install -U ai-edge-litert")
+        return warns(f"{named} runs without XNNPACK, its fast kernels", machine.install("-U ai-edge-litert"))
     return fine(f"{named} with XNNPACK")
 
 

@@ -118,10 +118,11 @@ class Machine:
         """Runs a command of this package."""
         return self.run([sys.executable, "-P", "-m", "fkp_edge", *arguments])
 
-    @property
-    def pip(self) -> str:
-        """The command that changes this environment."""
-        return f"{self.prefix}/bin/pip" if self.in_environment else "python3 -m pip"
+    def install(self, requirement: str) -> str:
+        """What a user does to get a package; Debian lets pip change environments only."""
+        if not self.in_environment:
+            return "make device-env, then .venv/bin/fkp-edge doctor"
+        return f"{self.prefix}/bin/pip install {requirement}"
 
     @property
     def is_pi(self) -> bool:
