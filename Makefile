@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run device-env test lint types check-imports test-picamera pytest models results clean-venv
+.PHONY: help run device-env test lint types check-imports test-picamera test-install pytest models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -55,6 +55,9 @@ check-imports: $(DEV) ## which room may import which
 
 test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamera's virtual camera (root, mmdebstrap)
 	FKP_EDGE_PICAMERA_ROOT=$(abspath .picamera) .venv-dev/bin/pytest -rs tests/device/test_picamera.py
+
+test-install: $(DEV) ## device/install.sh twice and its removal in Debian 12 and 13 roots (root, mmdebstrap; three minutes)
+	FKP_EDGE_INSTALL_ROOTS=$(abspath .install) .venv-dev/bin/pytest -rs tests/device/test_install.py
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)

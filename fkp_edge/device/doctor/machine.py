@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -169,9 +170,9 @@ class Machine:
     @property
     def source(self) -> str:
         """Where frames shall come from: the service's word, the configuration's, or auto."""
-        words = self.text("etc/systemd/system/fkp-edge.service").split()
-        named = words[words.index("--source") + 1] if "--source" in words[:-1] else ""
-        return (named if self.config is None else "") or str(self.settings.get("source", "auto"))
+        unit = self.text("etc/systemd/system/fkp-edge.service") if self.config is None else ""
+        named = re.search(r"^ExecStart=.* --source (\S+)", unit, re.M)
+        return named[1] if named else str(self.settings.get("source", "auto"))
 
     @property
     def model_file(self) -> Path:
