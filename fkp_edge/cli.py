@@ -59,6 +59,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
 
+    status = commands.add_parser("status", help="how a running service is doing")
+    status.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
+    status.add_argument(
+        "--within", type=_some_seconds, default=3.0, metavar="S", help="seconds that a new frame may take (default: 3)"
+    )
+    _add_token(status)
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+
     replay = commands.add_parser("replay", help="stream a recording")
     replay.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
     _add_streams(replay)
@@ -276,6 +284,13 @@ def _faces(text: str) -> int:
     value = _positive(text)
     if value > MOST_FACES:
         raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_FACES}")
+    return value
+
+
+def _some_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value < 0.1:
+        raise argparse.ArgumentTypeError(f"{text} is too short; expected 0.1 seconds or more")
     return value
 
 

@@ -1,7 +1,7 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
 Only this module, `live.py`, `publishing.py`, `run_config.py`, `predict_command.py`, `tune_command.py`,
-`doctor_command.py` and `cli.py` may import several stages; each handler imports what it needs.
+`doctor_command.py`, `status_command.py` and `cli.py` may import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "print_error",
     "replay",
     "run",
+    "status",
     "train",
     "tune",
     "verify",
@@ -73,6 +74,13 @@ def watch(args: Namespace) -> int:
             recorder=recorder,
         )
     return 0
+
+
+def status(args: Namespace) -> int:
+    """How a running service is doing; 1 where no frames flow."""
+    from fkp_edge import status_command
+
+    return status_command.status(args)
 
 
 def replay(args: Namespace) -> int:
