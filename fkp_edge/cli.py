@@ -16,6 +16,7 @@ __all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
 MOST_THREADS = 64
 MOST_FACES = 4
+MODEL_PLACE = Path("/var/lib/fkp-edge/model.tflite")
 DEFAULT_STREAM = "tcp://127.0.0.1:8765"
 
 
@@ -111,6 +112,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_accelerator(verify)
     verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
+    _add_model_commands(commands.add_parser("model", help="change the model file that a service runs, and back"))
+
     doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
     doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
     doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
@@ -204,6 +207,20 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
     convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
     convert.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _add_model_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    place_help = f"what the configuration's model key names (default: {MODEL_PLACE})"
+
+    install = actions.add_parser("install", help="put a file there if it is good here; the one before is kept")
+    install.add_argument("file", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    install.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
+    _add_accelerator(install)
+
+    rollback = actions.add_parser("rollback", help="take the file before again; twice is back")
+    rollback.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
+    _add_accelerator(rollback)
 
 
 def _add_data_commands(parser: argparse.ArgumentParser) -> None:

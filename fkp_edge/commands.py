@@ -1,12 +1,13 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py`, `run_config.py`, `predict_command.py`, `tune_command.py`,
-`doctor_command.py`, `status_command.py` and `cli.py` may import several stages; each handler imports what it needs.
+Only this module, `cli.py`, `live.py`, `publishing.py`, `run_config.py` and the modules named `..._command.py` may
+import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import sys
@@ -25,6 +26,7 @@ __all__ = [
     "doctor",
     "eval",
     "export",
+    "model",
     "predict",
     "print_error",
     "replay",
@@ -39,7 +41,10 @@ __all__ = [
 
 def print_error(error: Exception) -> None:
     """One line on stderr, whatever the text holds."""
-    print(f"fkp-edge: error: {' '.join(str(error).split())}", file=sys.stderr)
+    from fkp_edge.journal import is_journal, with_level
+
+    line = f"fkp-edge: error: {' '.join(str(error).split())}"
+    print(with_level(line, logging.ERROR) if is_journal(sys.stderr) else line, file=sys.stderr)
 
 
 def run(args: Namespace) -> int:
@@ -237,6 +242,14 @@ def doctor(args: Namespace) -> int:
     from fkp_edge import doctor_command
 
     return doctor_command.doctor(args)
+
+
+def model(args: Namespace) -> int:
+    """Changes the file that a service runs; 1 where the new one is not good."""
+    from fkp_edge import model_command
+
+    with _quiet_runtime():
+        return int(getattr(model_command, args.action)(args))
 
 
 def data(args: Namespace) -> int:

@@ -25,6 +25,7 @@ EXPORTS = {
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
     "crop_from_track extract iou jittered tracked_crop",
     "fkp_edge.interpreter": "Arithmetic KeypointModel list_operators open_model",
+    "fkp_edge.journal": "CameraLog is_journal log_to_journal with_level",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named to_fkp15",
     "fkp_edge.litert": "TfliteRuntime find_runtime",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
@@ -41,6 +42,7 @@ EXPORTS = {
             "write_whole",
         )
     ),
+    "fkp_edge.model_place": "Placement install_model previous_of roll_back",
     "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.programs": "Ended run_program",
