@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -131,15 +132,33 @@ def test_the_unit_names_its_source_and_the_command_takes_its_options() -> None:
     )
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.fixture
+def known_to_systemd(tmp_path: Path) -> Path:
+    """The unit with a program that exists: systemd looks."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")
-    text = UNIT.read_text().replace("/opt/fkp-edge/bin/fkp-edge", "/bin/true")  # it looks whether that is there
-    (tmp_path / "fkp-edge.service").write_text(text)
-    done = subprocess.run(
-        ["systemd-analyze", "verify", tmp_path / "fkp-edge.service"], capture_output=True, text=True, check=False
+    path = tmp_path / "fkp-edge.service"
+    path.write_text(UNIT.read_text().replace("/opt/fkp-edge/bin/fkp-edge", "/bin/true"))
+    return path
+
+
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_systemd_takes_the_unit(known_to_systemd: Path) -> None:
+    assert "fkp-edge.service" not in analyze("verify", known_to_systemd).stderr
+
+
+def test_the_exposure_is_what_the_page_says(known_to_systemd: Path) -> None:
+    said = analyze("security", "--offline=true", known_to_systemd)
+    if "unrecognized option" in said.stderr:
+        pytest.skip("systemd is older than 250")
+    exposure = re.search(r"Overall exposure level for fkp-edge.service: ([\d.]+)", said.stdout)
+    documented = re.search(
+        r"`systemd-analyze security` says ([\d.]+)", (DEVICE.parent / "docs/operations.md").read_text()
     )
-    assert "fkp-edge.service" not in done.stderr
+    assert float(exposure[1]) <= float(documented[1]) + 0.2  # later versions ask for more
 
 
 def test_the_rules_name_both_ids_of_the_usb_accelerator() -> None:
