@@ -201,8 +201,7 @@ reload() {
 
 start_service() {
   # before the service is touched: a configuration with an error must not stop the one that runs
-  echo "+ $link run --config $config --print-config"
-  [ -n "$dry" ] || $link run --config $config --print-config >/dev/null
+  run $link run --config $config --check
   if ! is_booted_with_systemd; then
     say "systemd does not run here: the service is installed, not started"
   elif [ -n "$start" ]; then

@@ -50,6 +50,7 @@ def print_error(error: Exception) -> None:
 def run(args: Namespace) -> int:
     """Camera or recording -> keypoints on a socket."""
     from fkp_edge.live import run_live
+    from fkp_edge.publishing import read_publish_options
     from fkp_edge.run_config import as_arguments, read_run_config
     from fkp_edge.settings import format_toml
 
@@ -57,7 +58,12 @@ def run(args: Namespace) -> int:
     if args.print_config:
         print(format_toml(config), end="")
         return 0
-    return run_live(config, open_model_of(as_arguments(config)))
+    model = open_model_of(as_arguments(config))
+    if args.check:
+        read_publish_options(as_arguments(config))  # opens no address: a service may hold it
+        print(f"{args.config or 'the defaults'}: good, with {model.file.path} ({model.file.sha256[:8]})")
+        return 0
+    return run_live(config, model)
 
 
 def watch(args: Namespace) -> int:

@@ -205,7 +205,7 @@ def test_installed_twice_then_removed(root: Path) -> None:
     config.write_text(config.read_text() + "# mine\n")
     again = install("--wheel", wheel, root=root)
     assert again.returncode == 0, again.stderr
-    assert [line for line in again.stdout.splitlines() if "--print-config" not in line] == []
+    assert [line for line in again.stdout.splitlines() if line.startswith("+ ") and "--check" not in line] == []
     assert config.read_text().endswith("# mine\n")
     check_installed(root)
     removed = install("--uninstall", root=root)

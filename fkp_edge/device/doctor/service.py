@@ -32,7 +32,10 @@ def check_ports(machine: Machine) -> Finding:
     """Whether somebody else listens where the stream and the page shall."""
     if not machine.settings:
         return absent("not checked without a configuration that can be read")
-    wanted = _ports(machine.settings)
+    try:
+        wanted = _ports(machine.settings)
+    except ValueError as error:
+        return fails(f"an address cannot be used: {error}", "correct stream and web in the configuration")
     if not wanted:
         return absent("nothing listens on a port: nothing to check")
     taken = {port: inode for port, inode in _listening(machine).items() if port in wanted}
@@ -109,16 +112,16 @@ def _error(ended: Ended, otherwise: str) -> Finding:
 
 
 def _ports(settings: dict[str, Any]) -> dict[int, str]:
-    """Port -> the key that names it."""
+    """Port -> the key that names it.
+
+    Raises:
+        ValueError: a port is no number, or beyond 65535.
+    """
     urls = [(url, "stream") for url in settings.get("stream", []) if url.split("://")[0] in BOUND]
     urls += [(f"//{settings['web']}", "web")] if settings.get("web") else []
     found = {}
     for url, key in urls:
-        try:
-            port = urlsplit(url).port
-        except ValueError:  # run says so
-            continue
-        if port:
+        if port := urlsplit(url).port:
             found[port] = key
     return found
 

@@ -301,6 +301,11 @@ def test_a_port_of_the_running_service(found):
     assert found("ports", "Pi 4", files) == "ok: 8765: held by the fkp-edge that runs"
 
 
+def test_an_address_that_cannot_be_used(found):
+    answers = {"--print-config": Ended(0, 'stream = ["tcp://127.0.0.1:99999"]\n')}
+    assert found("ports", "Pi 4", {}, answers).startswith("failed: an address cannot be used: Port out of range")
+
+
 def test_a_model_that_differs(found):
     first = {"stage": "keypoints", "found": 7.0, "unit": "output steps"}
     output = json.dumps({"model": "m.tflite", "sha256": "ab" * 32, "first": first})
