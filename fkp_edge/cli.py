@@ -171,9 +171,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     # what is not given comes from the configuration, whose type has the defaults
     run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
     run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
-    run.add_argument(
-        "--check", action="store_true", help="look whether all that can be used, and end; before a restart"
-    )
+    run.add_argument("--check", action="store_true", help="look whether all this can be used, and end")
     run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
 
 
