@@ -120,7 +120,7 @@ def test_the_libraries_are_those_of_the_system(userland: Userland) -> None:
     assert "aarch64" in found["system"][1]
 
 
-@pytest.mark.parametrize("model", ["keypoints-int8", "keypoints-float32", "keypoints68-int8"])
+@pytest.mark.parametrize("model", ["keypoints-int8", "keypoints-float32"])
 def test_the_network_gives_what_the_desktop_gave(userland: Userland, model: str) -> None:
     assert json.loads(userland.run("verify", model, "--json"))["reproduces"]
 
