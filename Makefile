@@ -8,10 +8,10 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run bench device-env test lint types check-imports test-picamera pytest models results clean-venv
+.PHONY: help run bench device-env test lint types check-imports test-picamera test-install test-arm64 pytest models results clean-venv
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
 
 run: $(DEVICE) ## camera -> keypoints on tcp://127.0.0.1:8765; where no camera is, the bundled demo (ARGS="--source ...")
 	@.venv/bin/fkp-edge run $(ARGS)
@@ -58,6 +58,12 @@ check-imports: $(DEV) ## which room may import which
 
 test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamera's virtual camera (root, mmdebstrap)
 	FKP_EDGE_PICAMERA_ROOT=$(abspath .picamera) .venv-dev/bin/pytest -rs tests/device/test_picamera.py
+
+test-install: $(DEV) ## device/install.sh twice and its removal in Debian 12 and 13 roots (root, mmdebstrap; three minutes)
+	FKP_EDGE_INSTALL_ROOTS=$(abspath .install) .venv-dev/bin/pytest -rs tests/device/test_install.py
+
+test-arm64: $(DEV) ## the wheel in emulated arm64 userlands of Debian 12 and 13, and with tflite-runtime (root, mmdebstrap, qemu-user)
+	FKP_EDGE_ARM64_LAB=$(abspath .arm64) .venv-dev/bin/pytest -rs tests/arm64
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)

@@ -16,6 +16,7 @@ __all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
 MOST_THREADS = 64
 MOST_FACES = 4
+MODEL_PLACE = Path("/var/lib/fkp-edge/model.tflite")
 DEFAULT_STREAM = "tcp://127.0.0.1:8765"
 
 
@@ -58,6 +59,14 @@ def build_parser() -> argparse.ArgumentParser:
     watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
 
     watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+
+    status = commands.add_parser("status", help="how a running service is doing")
+    status.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
+    status.add_argument(
+        "--within", type=_some_seconds, default=3.0, metavar="S", help="seconds that a new frame may take (default: 3)"
+    )
+    _add_token(status)
+    status.add_argument("--json", action="store_true", help="print it as JSON")
 
     replay = commands.add_parser("replay", help="stream a recording")
     replay.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
@@ -104,6 +113,13 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
     _add_bench(commands)
+    _add_model_commands(commands.add_parser("model", help="change the model file that a service runs, and back"))
+
+    doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
+    doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
+    doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+
     _add_desktop_commands(commands)
     _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser
@@ -156,6 +172,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     # what is not given comes from the configuration, whose type has the defaults
     run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
     run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
+    run.add_argument("--check", action="store_true", help="look whether all this can be used, and end")
     run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
 
 
@@ -229,6 +246,20 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
     convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
     convert.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _add_model_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    place_help = f"what the configuration's model key names (default: {MODEL_PLACE})"
+
+    install = actions.add_parser("install", help="put a file there if it is good here; the one before is kept")
+    install.add_argument("file", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    install.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
+    _add_accelerator(install)
+
+    rollback = actions.add_parser("rollback", help="take the file before again; twice is back")
+    rollback.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
+    _add_accelerator(rollback)
 
 
 def _add_data_commands(parser: argparse.ArgumentParser) -> None:
@@ -309,6 +340,13 @@ def _faces(text: str) -> int:
     value = _positive(text)
     if value > MOST_FACES:
         raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_FACES}")
+    return value
+
+
+def _some_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value < 0.1:
+        raise argparse.ArgumentTypeError(f"{text} is too short; expected 0.1 seconds or more")
     return value
 
 

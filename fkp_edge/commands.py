@@ -1,12 +1,13 @@
 """What each command does: joins stages, prints results to stdout and progress to stderr.
 
-Only this module, `live.py`, `publishing.py`, `run_config.py`, `bench_command.py`, `predict_command.py`,
-`tune_command.py` and `cli.py` may import several stages; each handler imports what it needs.
+Only this module, `cli.py`, `live.py`, `publishing.py`, `run_config.py` and the modules named `..._command.py` may
+import several stages; each handler imports what it needs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import sys
@@ -23,12 +24,15 @@ __all__ = [
     "bench",
     "convert",
     "data",
+    "doctor",
     "eval",
     "export",
+    "model",
     "predict",
     "print_error",
     "replay",
     "run",
+    "status",
     "train",
     "tune",
     "verify",
@@ -38,12 +42,16 @@ __all__ = [
 
 def print_error(error: Exception) -> None:
     """One line on stderr, whatever the text holds."""
-    print(f"fkp-edge: error: {' '.join(str(error).split())}", file=sys.stderr)
+    from fkp_edge.journal import is_journal, with_level
+
+    line = f"fkp-edge: error: {' '.join(str(error).split())}"
+    print(with_level(line, logging.ERROR) if is_journal(sys.stderr) else line, file=sys.stderr)
 
 
 def run(args: Namespace) -> int:
     """Camera or recording -> keypoints on a socket."""
     from fkp_edge.live import run_live
+    from fkp_edge.publishing import read_publish_options
     from fkp_edge.run_config import as_arguments, read_run_config
     from fkp_edge.settings import format_toml
 
@@ -51,7 +59,12 @@ def run(args: Namespace) -> int:
     if args.print_config:
         print(format_toml(config), end="")
         return 0
-    return run_live(config, open_model_of(as_arguments(config)))
+    model = open_model_of(as_arguments(config))
+    if args.check:
+        read_publish_options(as_arguments(config))  # opens no address: a service may hold it
+        print(f"{args.config or 'the defaults'}: good, with {model.file.path} ({model.file.sha256[:8]})")
+        return 0
+    return run_live(config, model)
 
 
 def watch(args: Namespace) -> int:
@@ -73,6 +86,13 @@ def watch(args: Namespace) -> int:
             recorder=recorder,
         )
     return 0
+
+
+def status(args: Namespace) -> int:
+    """How a running service is doing; 1 where no frames flow."""
+    from fkp_edge import status_command
+
+    return status_command.status(args)
 
 
 def replay(args: Namespace) -> int:
@@ -229,6 +249,21 @@ def _verdict(found: Verification) -> str:
         f"differs from the desktop: {first.stage} by {first.found:.4g} {first.unit}, expected at most "
         f"{first.allowed:g}, in case {first.case} of {found.cases}"
     )
+
+
+def doctor(args: Namespace) -> int:
+    """Checks of this device; 1 where one fails."""
+    from fkp_edge import doctor_command
+
+    return doctor_command.doctor(args)
+
+
+def model(args: Namespace) -> int:
+    """Changes the file that a service runs; 1 where the new one is not good."""
+    from fkp_edge import model_command
+
+    with _quiet_runtime():
+        return int(getattr(model_command, args.action)(args))
 
 
 def data(args: Namespace) -> int:

@@ -21,6 +21,7 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.watchdog import Watchdog
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
+from fkp_edge.journal import CameraLog, is_journal, log_to_journal
 from fkp_edge.publishing import Publisher, read_publish_options
 from fkp_edge.run_config import RunConfig, as_arguments
 
@@ -37,6 +38,9 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
     options = read_publish_options(args)  # before anything is opened or said
     if args.sheet:
         _check_sheet(args.sheet)
+    in_journal = is_journal(sys.stderr)
+    if in_journal:
+        log_to_journal(sys.stderr)
     name = args.source
     if name == "auto":
         name = resolve_auto()
@@ -49,10 +53,12 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         source = opens()
         search = open_search(config.search, times, live=source.live)
         closing.callback(search.close)
-        summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
-        closing.callback(status.end)
+        summary = Summary(model.schema.mean_shape, times)
+        status = None if in_journal else StatusLine(sys.stderr)
+        if status:
+            closing.callback(status.end)
         sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
-        sinks: list[Sink] = [publisher, summary, status]
+        sinks: list[Sink] = [publisher, summary, status or CameraLog()]
         sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
         if sheet:
             sinks.append(sheet)
@@ -66,7 +72,8 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
                     print(line, file=sys.stderr, flush=True)
                 runtime.run()
         finally:
-            status.end()
+            if status:
+                status.end()
             if summary.frames:
                 summary.searches = search.count
                 summary.refused, summary.reopened = runtime.refused, runtime.reopened

@@ -252,6 +252,18 @@ def _zip(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def _sync_folder(folder: Path) -> None:
+    """Makes renames last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot
+            raise
+    finally:
+        os.close(handle)
+
+
 def write_whole(files: Mapping[Path, bytes]) -> None:
     """Writes every file beside its place, then moves all there: nobody ever reads half a file, or one without the rest.
 
@@ -273,6 +285,8 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
             written[path].chmod(0o644)
         for path, partial in written.items():
             partial.replace(path)
+        for folder in {path.parent for path in files}:
+            _sync_folder(folder)
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror or error}; name a folder that is there and has room"

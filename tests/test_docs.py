@@ -249,10 +249,11 @@ def test_the_acceptance_figures_hold() -> None:
 
 
 def test_every_command_and_option_in_the_table_exists() -> None:
-    rows = re.findall(r"^\| `fkp-edge (data \w+|\w+)([^`]*)`", README, re.MULTILINE)
+    rows = re.findall(r"^\| `fkp-edge ((?:data|model) \w+|\w+)([^`]*)`", README, re.MULTILINE)
     parsers = dict(next(a for a in build_parser()._actions if a.dest == "command").choices)
-    actions = next(a for a in parsers.pop("data")._actions if a.dest == "action").choices
-    parsers |= {f"data {action}": parser for action, parser in actions.items()}
+    for group in ("data", "model"):
+        actions = next(a for a in parsers.pop(group)._actions if a.dest == "action").choices
+        parsers |= {f"{group} {action}": parser for action, parser in actions.items()}
     assert {command for command, _ in rows} == set(parsers)
     for command, rest in rows:
         options = parsers[command]._option_string_actions

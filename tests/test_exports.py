@@ -18,6 +18,7 @@ EXPORTS = {
     "read_muct read_picture read_pts read_scenes",
     "fkp_edge.device": "Engine EngineSettings FakeCamera HaarDetector HaarSettings InlineSearch Runtime StillFinder "
     "ThreadedSearch open_source",
+    "fkp_edge.device.doctor": "CHECKS Finding Machine examine",
     "fkp_edge.draw": "draw_face draw_points sheet",
     "fkp_edge.edgetpu": "CUSTOM_OPERATOR Accelerator Device Probe check_made_for diagnose find_devices "
     "open_edgetpu read_probe",
@@ -27,6 +28,7 @@ EXPORTS = {
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
     "crop_from_track extract iou jittered tracked_crop",
     "fkp_edge.interpreter": "Arithmetic KeypointModel list_operators open_model",
+    "fkp_edge.journal": "CameraLog is_journal log_to_journal with_level",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named to_fkp15",
     "fkp_edge.litert": "TfliteRuntime find_runtime",
     "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
@@ -43,6 +45,7 @@ EXPORTS = {
             "write_whole",
         )
     ),
+    "fkp_edge.model_place": "Placement install_model previous_of roll_back",
     "fkp_edge.models": "find_model shipped_model",
     "fkp_edge.observation": "Face Frame Observation State",
     "fkp_edge.pages": "Section Table html_page markdown",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import tomllib
 from pathlib import Path
 
@@ -30,9 +31,28 @@ def test_the_documented_file_has_every_key_with_its_default() -> None:
     assert keys(tomllib.loads(EXAMPLE.read_text())) == keys(msgspec.to_builtins(RunConfig()))
 
 
+def test_a_check_says_what_would_run_and_opens_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        stream = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        assert main(["run", "--stream", stream, "--source", "picamera", "--check"]) == 0
+    assert re.fullmatch(r"the defaults: good, with .*keypoints-int8\.tflite \(\w{8}\)\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--stream", "tcp://127.0.0.1:99999"], "has port 99999; expected 0 to 65535"),
+        (["--model", "none.tflite"], "cannot read none.tflite"),
+    ],
+)
+def test_a_check_refuses_what_a_run_would(options: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *options, "--check"]) == 2
+    assert error in capsys.readouterr().err
+
+
 def test_every_option_of_run_is_a_key() -> None:
     args = vars(build_parser().parse_args(["run"]))
-    read = {key for key in args if key not in ("command", "config", "print_config")}
+    read = {key for key in args if key not in ("command", "config", "check", "print_config")}
     flat = {key for key in RunConfig.__struct_fields__ if not isinstance(getattr(RunConfig(), key), Settings)}
     assert read == flat | set(IN_TABLES)
     assert config_of() == RunConfig()

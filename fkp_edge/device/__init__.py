@@ -1,13 +1,20 @@
-"""The device part: sources, search, engine, runtime. Imports no TensorFlow."""
+"""The device part: sources, search, engine, runtime, doctor. Imports no TensorFlow.
+
+Names are imported when they are asked for: the doctor must start where NumPy or OpenCV do not load.
+"""
 
 from __future__ import annotations
 
-from fkp_edge.device.engine import Engine, EngineSettings
-from fkp_edge.device.haar import HaarDetector, HaarSettings
-from fkp_edge.device.runtime import Runtime
-from fkp_edge.device.search import InlineSearch, ThreadedSearch
-from fkp_edge.device.sources import FakeCamera, open_source
-from fkp_edge.device.stills import StillFinder
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fkp_edge.device.engine import Engine, EngineSettings
+    from fkp_edge.device.haar import HaarDetector, HaarSettings
+    from fkp_edge.device.runtime import Runtime
+    from fkp_edge.device.search import InlineSearch, ThreadedSearch
+    from fkp_edge.device.sources import FakeCamera, open_source
+    from fkp_edge.device.stills import StillFinder
 
 __all__ = [
     "Engine",
@@ -21,3 +28,19 @@ __all__ = [
     "ThreadedSearch",
     "open_source",
 ]
+
+_MODULES = {
+    "engine": ("Engine", "EngineSettings"),
+    "haar": ("HaarDetector", "HaarSettings"),
+    "runtime": ("Runtime",),
+    "search": ("InlineSearch", "ThreadedSearch"),
+    "sources": ("FakeCamera", "open_source"),
+    "stills": ("StillFinder",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

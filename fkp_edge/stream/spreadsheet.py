@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,37 +18,33 @@ FACE = ("face", "score", "box_x", "box_y", "box_width", "box_height", "yaw", "pi
 
 
 def export_csv(recording: Path, out: Path) -> int:
-    """Writes the new file `out`: the number of rows below its header.
+    """Writes the new file `out`, whole or not at all: the number of rows below its header.
 
     Raises:
         InputError: `recording` is none, or changes its points; or `out` exists or cannot be written.
     """
     table = _table(recording)
     header = next(table)  # a file that is no recording makes no table
-    try:
-        file = out.open("x", newline="", encoding="utf-8")
-    except FileExistsError as error:
-        raise InputError(f"{out} exists already; name another --out, or remove it") from error
-    except OSError as error:
-        raise _cannot_write(out, error) from error
+    if out.exists():
+        raise InputError(f"{out} exists already; name another --out, or remove it")
+    partial = out.with_name(f".{out.name}.part")  # half a table looks like a whole one
     rows = 0
     try:
-        with file:
+        with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(header)
             for row in table:
                 writer.writerow(row)
                 rows += 1
-    except BaseException as error:
-        out.unlink()  # half a table looks like a whole one
-        if isinstance(error, OSError):
-            raise _cannot_write(out, error) from error
-        raise
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        why = f"cannot write {out}: {error.strerror}; name a file in a folder with room as --out"
+        raise InputError(why) from error
+    finally:
+        partial.unlink(missing_ok=True)
     return rows
-
-
-def _cannot_write(out: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write {out}: {error.strerror}; name a file in a folder with room as --out")
 
 
 def _table(recording: Path) -> Iterator[list[object]]:

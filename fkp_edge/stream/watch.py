@@ -14,7 +14,7 @@ from fkp_edge.stream.client import Connection, connect
 from fkp_edge.stream.messages import Hello, ObservationMessage, ServerMessage, printable
 from fkp_edge.stream.recording import Recorder
 
-__all__ = ["watch"]
+__all__ = ["introduction", "watch"]
 
 RETRY_S = 0.2
 RATE_WINDOW_NS = 2_000_000_000
@@ -95,7 +95,7 @@ def _show(connection: Connection, received: Received, out: TextIO, count: int | 
         for _, message in received:
             if isinstance(message, Hello):
                 status = _Status(message)
-                display.line(f"{connection.address}: {_introduction(message)}")
+                display.line(f"{connection.address}: {introduction(message)}")
             elif isinstance(message, ObservationMessage):
                 seen += 1
                 age_ms = (time.monotonic_ns() - message.sent_ns) / 1e6 if connection.address.is_loopback else None
@@ -108,7 +108,8 @@ def _show(connection: Connection, received: Received, out: TextIO, count: int | 
         display.end()
 
 
-def _introduction(hello: Hello) -> str:
+def introduction(hello: Hello) -> str:
+    """What a hello says, in a line."""
     size = "" if hello.frame_size is None else "{}x{} ".format(*hello.frame_size)
     return printable(
         f"model {hello.model} ({hello.model_sha256[:8]}), {len(hello.points)} points, {size}from {hello.source}"

@@ -1,0 +1,123 @@
+"""Checks of the camera: whether one is seen, who holds it, who may open it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fkp_edge.device.doctor.finding import Finding, absent, fails, fine, warns
+from fkp_edge.device.doctor.machine import Machine
+
+__all__ = ["check_camera", "check_holders", "check_permissions"]
+
+SENSOR_NODES = ("unicam", "rp1-cfe")
+"""What the video nodes of a Pi camera's receiver are named, up to a Pi 4 and on a Pi 5."""
+LISTENERS = ("pipewire", "wireplumber")
+"""Desktop services that open camera nodes to list them and do not stream from them."""
+CABLE = "switch off, push the ribbon cable in straight on both ends, then try rpicam-hello --list-cameras"
+NOTHING = "no camera device: nothing to check"
+APT = "sudo apt install python3-picamera2"
+
+
+def check_camera(machine: Machine) -> Finding:
+    """Whether the camera that the configuration names is there; with `auto`, whether any is."""
+    source = machine.source
+    if source.startswith("v4l2:"):
+        return _check_v4l2(machine, source)
+    if source not in ("auto", "picamera"):
+        return absent("the source is no camera: nothing to check")
+    said = machine.probe("picamera2")
+    if said.facts.get("cameras"):
+        return fine(f"libcamera sees {', '.join(said.facts['cameras'])}")
+    if said.error and not said.error.startswith(("ModuleNotFoundError: No module named 'picamera2'", "no process")):
+        return fails(f"picamera2 does not load: {said.error}", _reload(machine, said.error))
+    if said.error and (sensors := [name for name in _video_names(machine).values() if name.startswith(SENSOR_NODES)]):
+        fix = f"{APT}, and let the environment see it (see environment)"
+        return fails(f"a Pi camera is there ({sensors[0]}), and picamera2 is not", fix)
+    usb = _usb_cameras(machine)
+    if usb and source == "auto":
+        return fine(", ".join(f"/dev/{node}: {name}" for node, name in usb.items()))
+    return _missing(machine, source, has_picamera2=not said.error)
+
+
+def check_holders(machine: Machine) -> Finding:
+    """Who has a camera's files open."""
+    holders = machine.holders("/dev/video", "/dev/media")
+    if not holders:
+        if not _nodes(machine):
+            return absent(NOTHING)
+        unseen = "" if machine.user == "root" else ", as far as this user sees; sudo sees everybody's programs"
+        return fine(f"nobody holds a camera{unseen}")
+    ours = [holder for holder in holders if holder.is_ours]
+    if ours:
+        return fine(f"{ours[0]} holds it, as it should; a second run needs another source, or the service stopped")
+    streaming = [holder for holder in holders if holder.name not in LISTENERS]
+    if not streaming:
+        return fine(f"{', '.join(map(str, holders))} listen, which does no harm")
+    named = ", ".join(f"{holder} holds {holder.paths[0]}" for holder in streaming[:3])
+    return fails(named, f"stop it: kill {streaming[0].pid}")
+
+
+def check_permissions(machine: Machine) -> Finding:
+    """Whether this user may open the cameras' files."""
+    nodes = _nodes(machine)
+    if not nodes:
+        return absent(NOTHING)
+    closed = [node for node in nodes if not machine.may_open(node)]
+    if not closed:
+        return fine(f"{machine.user} may open all {len(nodes)} camera files")
+    named = "/" + str(closed[0].relative_to(machine.root))
+    groups = {line.split(":")[0]: line.split(":")[-1].split(",") for line in machine.text("etc/group").splitlines()}
+    if machine.user in groups.get("video", []):
+        return fails(f"{machine.user} may not open {named}, although in the group video", "log out and in again")
+    return fails(f"{machine.user} may not open {named}", f"sudo usermod -aG video {machine.user}, then log in again")
+
+
+def _check_v4l2(machine: Machine, source: str) -> Finding:
+    node = f"video{source.removeprefix('v4l2:')}"
+    names = _video_names(machine)
+    if not (machine.root / "dev" / node).exists():
+        there = ", ".join(f"/dev/{other} ({name})" for other, name in _usb_cameras(machine).items()) or "none is there"
+        return fails(f"/dev/{node} does not exist, and the source is {source}", f"plug it in, or name another: {there}")
+    return fine(f"/dev/{node}: {names.get(node, 'unnamed')}")
+
+
+def _missing(machine: Machine, source: str, *, has_picamera2: bool) -> Finding:
+    if source == "picamera" and not has_picamera2:
+        return fails("the source is picamera, and picamera2 is not installed", f"{APT}, then make clean-venv run")
+    if source == "picamera":
+        return fails("libcamera sees no camera", CABLE)
+    if machine.is_pi:
+        fix = CABLE if has_picamera2 else f"{APT} for a camera on a ribbon cable, or plug a USB camera in"
+        return warns("no camera: run plays the demo", fix)
+    return absent("no camera: run plays the demo")
+
+
+def _reload(machine: Machine, error: str) -> str:
+    if "numpy" in error.lower() or "binary incompatib" in error:
+        return machine.install("'numpy<2'")
+    return "sudo apt install --reinstall python3-picamera2; look at it with python3 -c 'import picamera2'"
+
+
+def _video_names(machine: Machine) -> dict[str, str]:
+    """videoN -> what its driver calls it, by number."""
+    found = (machine.root / "sys/class/video4linux").glob("video*")
+    ordered = sorted(found, key=lambda path: int(re.sub(r"\D", "", path.name) or 0))
+    return {path.name: machine.text(f"sys/class/video4linux/{path.name}/name") for path in ordered}
+
+
+def _usb_cameras(machine: Machine) -> dict[str, str]:
+    """videoN -> name of what streams through the USB video class; its second node gives no pictures."""
+    return {
+        node: name
+        for node, name in _video_names(machine).items()
+        if (machine.root / f"sys/class/video4linux/{node}/device/driver").resolve().name == "uvcvideo"
+        and machine.text(f"sys/class/video4linux/{node}/index") == "0"
+    }
+
+
+def _nodes(machine: Machine) -> list[Path]:
+    """Files that a camera is read through; on a Pi libcamera takes its memory from the DMA heaps."""
+    folder = machine.root / "dev"
+    nodes = [path for pattern in ("video*", "media*") for path in sorted(folder.glob(pattern))]
+    return [*nodes, *sorted(folder.glob("dma_heap/*"))] if nodes and machine.is_pi else nodes

@@ -1,0 +1,239 @@
+"""`device/install.sh`: what it would do; and in Debian roots of its own, what it does (`make test-install`)."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+DEVICE = HERE.parents[1] / "device"
+INSTALL = DEVICE / "install.sh"
+UNIT = DEVICE / "fkp-edge.service"
+ROOTS = os.environ.get("FKP_EDGE_INSTALL_ROOTS", "")
+"""Where the roots are, or are to be built; the tests are asked for by naming it."""
+
+
+def install(*arguments: str, root: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs install.sh here, or in a root, where pip takes wheels from /wheels only."""
+    command = ["chroot", str(root), "/clone/device/install.sh"] if root else [str(INSTALL)]
+    environment = {
+        "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "/wheels",
+    }
+    return subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
+
+
+# everywhere
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "shellcheck"])
+def test_the_script_is_a_posix_script(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    command = [shell, INSTALL] if shell == "shellcheck" else [shell, "-n", INSTALL]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""
+
+
+needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="install.sh is for Debian")
+
+
+@needs_apt
+def test_a_dry_run_prints_every_step_and_takes_none() -> None:
+    done = install("--dry-run", "--source", "v4l2:2")
+    assert done.returncode == 0, done.stderr
+    steps = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
+    for step in (
+        "-m venv --clear --system-site-packages /opt/fkp-edge",
+        "pip install",
+        "fkp-edge.service",
+        "config.toml",
+    ):
+        assert any(step in line for line in steps), step
+    assert not Path("/opt/fkp-edge").exists()
+
+
+@needs_apt
+def test_a_dry_run_of_the_removal() -> None:
+    done = install("--uninstall", "--dry-run")
+    assert "+ rm -rf /etc/systemd/system/fkp-edge.service" in done.stdout
+    assert "kept: /etc/fkp-edge and /var/lib/fkp-edge" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--source"], "--source needs a value; see --help"),
+        (["--source", "a;b"], "--source a;b has odd characters; write it into /etc/fkp-edge/config.toml and give"),
+        (["--wheel", "none.whl"], "--wheel none.whl does not exist; expected fkp_edge-VERSION-py3-none-any.whl"),
+        (["--extras", "WEB"], "--extras [WEB]; expected some of web,osc,mqtt"),
+        (["--wrong"], "unknown option --wrong; see --help"),
+        (["--purge"], "--purge goes with --uninstall"),
+    ],
+)
+def test_wrong_options(arguments: list[str], error: str) -> None:
+    done = install(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"install.sh: error: {error}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_help_is_the_scripts_head() -> None:
+    assert "--dry-run    print what would be done" in install("--help").stdout
+
+
+# the unit and the rules
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(UNIT)
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Type", "notify"),
+        ("WatchdogSec", "30"),
+        ("Restart", "always"),
+        ("User", "fkp-edge"),
+        ("NoNewPrivileges", "yes"),
+        ("ProtectHome", "yes"),
+        ("ProtectSystem", "strict"),
+        ("PrivateTmp", "yes"),
+        ("DevicePolicy", "closed"),
+    ],
+)
+def test_the_unit_is_hardened_and_watched(key: str, value: str) -> None:
+    assert unit()["Service"][key] == value
+
+
+def test_the_unit_names_its_source_and_the_command_takes_its_options() -> None:
+    from fkp_edge.cli import build_parser
+
+    words = unit()["Service"]["ExecStart"].split()
+    args = build_parser().parse_args(words[1:])
+    assert (words[0], args.source, str(args.config)) == (
+        "/opt/fkp-edge/bin/fkp-edge",
+        "picamera",
+        "/etc/fkp-edge/config.toml",
+    )
+
+
+@pytest.fixture
+def known_to_systemd(tmp_path: Path) -> Path:
+    """The unit with a program that exists: systemd looks."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    path = tmp_path / "fkp-edge.service"
+    path.write_text(UNIT.read_text().replace("/opt/fkp-edge/bin/fkp-edge", "/bin/true"))
+    return path
+
+
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_systemd_takes_the_unit(known_to_systemd: Path) -> None:
+    assert "fkp-edge.service" not in analyze("verify", known_to_systemd).stderr
+
+
+def test_the_exposure_is_what_the_page_says(known_to_systemd: Path) -> None:
+    said = analyze("security", "--offline=true", known_to_systemd)
+    if "unrecognized option" in said.stderr:
+        pytest.skip("systemd is older than 250")
+    exposure = re.search(r"Overall exposure level for fkp-edge.service: ([\d.]+)", said.stdout)
+    documented = re.search(
+        r"`systemd-analyze security` says ([\d.]+)", (DEVICE.parent / "docs/operations.md").read_text()
+    )
+    assert float(exposure[1]) <= float(documented[1]) + 0.2  # later versions ask for more
+
+
+def test_the_rules_name_both_ids_of_the_usb_accelerator() -> None:
+    from fkp_edge.edgetpu import USB_IDS
+
+    rules = (DEVICE / "60-fkp-edge-coral.rules").read_text()
+    for vendor, product in USB_IDS:
+        assert f'ATTR{{idVendor}}=="{vendor}", ATTR{{idProduct}}=="{product}"' in rules
+
+
+# in a root
+
+
+def why_not() -> str:
+    if not ROOTS:
+        return "make test-install builds Debian roots for it"
+    if os.geteuid() != 0:
+        return "chroot needs root: sudo make test-install"
+    return "" if shutil.which("mmdebstrap") else "needs mmdebstrap: apt install mmdebstrap"
+
+
+needs_root = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def root(request: pytest.FixtureRequest) -> Path:
+    """A Debian root in which fkp-edge is not installed."""
+    build = [str(HERE / "install_lab.sh"), ROOTS, request.param]
+    environment = os.environ | {"PYTHON": sys.executable}
+    built = subprocess.run(build, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    if built.returncode:  # no network, most often
+        pytest.skip(f"its root cannot be built: {built.stderr.strip()[-300:]}")
+    path = Path(ROOTS) / request.param
+    install("--uninstall", "--purge", root=path)
+    return path
+
+
+@needs_root
+def test_installed_twice_then_removed(root: Path) -> None:
+    wheel = f"/wheels/{next(root.glob('wheels/fkp_edge-*.whl')).name}"
+    first = install("--wheel", wheel, root=root)
+    assert first.returncode == 0, first.stderr
+    config = root / "etc/fkp-edge/config.toml"
+    config.write_text(config.read_text() + "# mine\n")
+    again = install("--wheel", wheel, root=root)
+    assert again.returncode == 0, again.stderr
+    assert [line for line in again.stdout.splitlines() if line.startswith("+ ") and "--check" not in line] == []
+    assert config.read_text().endswith("# mine\n")
+    check_installed(root)
+    removed = install("--uninstall", root=root)
+    assert removed.returncode == 0, removed.stderr
+    left = [root / name for name in ("opt/fkp-edge", "usr/local/bin/fkp-edge", "etc/systemd/system/fkp-edge.service")]
+    assert [path for path in left if path.exists() or path.is_symlink()] == []
+    assert config.exists()
+    assert install("--uninstall", "--purge", root=root).returncode == 0
+    assert not config.exists()
+
+
+def check_installed(root: Path) -> None:
+    """The command runs in the root and sees what apt's picamera2 needs."""
+    command = ["chroot", str(root), "/usr/local/bin/fkp-edge", "doctor", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
+    found = {check["name"]: check for check in json.loads(told)["checks"]}
+    assert {found[name]["status"] for name in ("environment", "NumPy", "TFLite runtime", "model")} == {"ok"}
+    assert found["NumPy"]["text"].startswith("1." if root.name == "bookworm" else "2.")
+    groups = subprocess.run(["chroot", str(root), "id", "-nG", "fkp-edge"], capture_output=True, text=True, check=True)
+    assert {"video", "plugdev", "apex"} <= set(groups.stdout.split())
+
+
+@needs_root
+def test_a_configuration_with_an_error_is_told_before_a_restart(root: Path) -> None:
+    wheel = f"/wheels/{next(root.glob('wheels/fkp_edge-*.whl')).name}"
+    (root / "etc/fkp-edge").mkdir(exist_ok=True)
+    (root / "etc/fkp-edge/config.toml").write_text('sorce = "demo"\n')
+    done = install("--wheel", wheel, root=root)
+    assert done.returncode == 2
+    assert "unknown key 'sorce'; did you mean 'source'?" in done.stderr
+    install("--uninstall", "--purge", root=root)

@@ -1,0 +1,122 @@
+"""A new model file takes the place of another only if it is good, and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fkp_edge.cli import main
+from fkp_edge.errors import InputError, ModelFileError
+from fkp_edge.model_file import read_model_file, write_model_file
+from fkp_edge.model_place import install_model, previous_of, roll_back
+from fkp_edge.models import shipped_model
+
+INT8, FLOAT = shipped_model(), shipped_model("keypoints-float32")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A place that holds the int8 file."""
+    path = tmp_path / "model.tflite"
+    assert install_model(INT8, path).is_new
+    return path
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    path = tmp_path / "damaged.tflite"
+    content = bytearray(FLOAT.read_bytes())
+    content[50_000] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def differing(tmp_path: Path) -> Path:
+    """A whole file whose golden cases do not reproduce."""
+    file = read_model_file(FLOAT)
+    assert file.card is not None
+    cases = tuple(replace(case, raw_keypoints=case.raw_keypoints + 0.5) for case in file.golden)
+    write_model_file(tmp_path / "differing.tflite", file.flatbuffer, file.card, cases)
+    return tmp_path / "differing.tflite"
+
+
+def files(place: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in place.parent.glob("*model.tflite*")}
+
+
+def test_the_first_file_has_none_before_it(place: Path):
+    assert files(place) == {"model.tflite": INT8.read_bytes()}
+
+
+def test_a_good_file_takes_the_place_and_the_one_before_is_kept(place: Path):
+    assert install_model(FLOAT, place).is_new
+    assert files(place) == {"model.tflite": FLOAT.read_bytes(), "model.tflite.previous": INT8.read_bytes()}
+
+
+def test_the_same_file_again_changes_nothing(place: Path):
+    install_model(FLOAT, place)
+    before = files(place)
+    assert not install_model(FLOAT, place).is_new
+    assert files(place) == before
+
+
+def test_a_damaged_file_is_refused(place: Path, damaged: Path):
+    before = files(place)
+    with pytest.raises(ModelFileError, match="is damaged: the flatbuffer's sha256 is"):
+        install_model(damaged, place)
+    assert files(place) == before
+
+
+def test_a_file_that_gives_other_points_here_is_refused(place: Path, differing: Path):
+    before = files(place)
+    assert install_model(differing, place).verification.first is not None
+    assert files(place) == before
+
+
+def test_rolling_back_twice_is_back(place: Path):
+    install_model(FLOAT, place)
+    roll_back(place)
+    assert files(place) == {"model.tflite": INT8.read_bytes(), "model.tflite.previous": FLOAT.read_bytes()}
+    roll_back(place)
+    assert place.read_bytes() == FLOAT.read_bytes()
+
+
+def test_rolling_back_to_a_damaged_file_is_refused(place: Path, damaged: Path):
+    previous_of(place).write_bytes(damaged.read_bytes())
+    with pytest.raises(ModelFileError):
+        roll_back(place)
+    assert place.read_bytes() == INT8.read_bytes()
+
+
+def test_nothing_to_roll_back_to(place: Path):
+    with pytest.raises(InputError, match=r"model\.tflite\.previous does not exist; expected the file that an earlier"):
+        roll_back(place)
+
+
+def test_a_place_that_is_no_model_file(tmp_path: Path):
+    with pytest.raises(InputError, match=r"config\.toml does not end in \.tflite"):
+        install_model(INT8, tmp_path / "config.toml")
+
+
+# the command
+
+
+def test_the_command_says_what_it_did_and_how_to_go_back(place: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["model", "install", str(FLOAT), str(place)]) == 0
+    done, back, restart = capsys.readouterr().out.splitlines()
+    assert done.startswith(f"{FLOAT} is at {place} (")
+    assert back.endswith(f"back: fkp-edge model rollback {place}")
+    assert restart.endswith("sudo systemctl restart fkp-edge")
+
+
+def test_a_file_that_differs_is_exit_code_1(place: Path, differing: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["model", "install", str(differing), str(place)]) == 1
+    assert capsys.readouterr().out.endswith(f"{place} is as it was\n")
+
+
+def test_a_folder_that_is_not_there_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["model", "install", str(INT8), str(tmp_path / "none/m.tflite")]) == 2
+    assert "No such file or directory; name a folder that is there" in capsys.readouterr().err
