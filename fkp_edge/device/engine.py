@@ -17,7 +17,7 @@ from fkp_edge.device.search import Proposal, Search
 from fkp_edge.device.sight import Sight, look_at, settle
 from fkp_edge.device.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracker import BESIDE, SAME_FACE, Track, hidden_tracks, is_on
+from fkp_edge.device.tracker import BEHIND, SAME_FACE, Track, hidden_tracks, is_near, is_on
 from fkp_edge.geometry import Crop, box_around, crop_from_box, iou
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.observation import Face, Frame, Observation, State
@@ -108,7 +108,7 @@ class Engine:
         in_front = [track for track in self._tracks if track.seen]
         for track in self._tracks:
             if not track.seen:
-                track.hidden = track.hidden or is_on(track.guess(now), in_front, BESIDE)
+                track.hidden = track.hidden or is_on(track.guess(now), in_front, BEHIND)
         self._tracks = [track for track in self._tracks if track.seen or not self._is_lost(track, now)]
 
     def _is_face(self, crop: Crop, frame: Frame) -> bool:
@@ -208,7 +208,7 @@ class Engine:
             track.remember(sight)
 
     def _beside(self, sight: Sight, track: Track) -> bool:
-        return is_on(sight.crop, [other for other in self._tracks if other is not track], BESIDE)
+        return is_near(sight.crop, [other for other in self._tracks if other is not track])
 
 
 def _as_crop(proposal: Proposal) -> Crop:

@@ -15,14 +15,16 @@ from fkp_edge.device.smoothing import OneEuro
 from fkp_edge.geometry import Crop, box_around, iou
 from fkp_edge.observation import Face
 
-__all__ = ["BESIDE", "SAME_FACE", "Track", "hidden_tracks", "is_on"]
+__all__ = ["BEHIND", "SAME_FACE", "Track", "hidden_tracks", "is_near", "is_on"]
 
 SAME_FACE = 0.2
 """Intersection over union from which a box is taken for that of a face that is followed."""
 ONE_FACE = 0.4
 """Intersection over union of two tracks' crops from which both are on one face."""
-BESIDE = 0.1
-"""Intersection over union from which a face may be partly behind another."""
+BEHIND = 0.1
+"""Intersection over union from which a face that is not seen may be behind another."""
+NEAR = 1.4
+"""Distance, in sides, below which one head may cover part of another: heads are wider than their faces' crops."""
 FARTHEST_GUESS = 0.25
 """Of a side: how far ahead of its last place a face is looked for at most; the network's own reach is 0.27."""
 FARTHEST_HIDDEN = 2.0
@@ -118,6 +120,15 @@ def is_on(crop: Crop, others: Sequence[Track], least: float = SAME_FACE) -> bool
     """Whether `crop` shows the face of one of `others`."""
     box = box_around(crop)
     return any(iou(box, box_around(other.sight.crop)) >= least for other in others)
+
+
+def is_near(crop: Crop, others: Sequence[Track]) -> bool:
+    """Whether the head in `crop` may cover part of one of `others`, or one of them part of it."""
+    return any(
+        math.hypot(crop.x - other.sight.crop.x, crop.y - other.sight.crop.y)
+        < NEAR * (crop.side + other.sight.crop.side) / 2
+        for other in others
+    )
 
 
 def hidden_tracks(seen: Sequence[tuple[Track, Sight]], at_ns: int) -> set[int]:
