@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run device-env test lint types check-imports test-picamera pytest models results clean-venv
+.PHONY: help run device-env test lint types check-imports test-picamera pytest docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -58,6 +58,10 @@ test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamer
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
+
+docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors
+	.venv-dev/bin/python docs/troubleshooting/generate.py
+	.venv-dev/bin/python docs/protocol/generate.py
 
 models: runs/keypointnet/model.keras ## trains and converts all that ships: three hours on two cores, goes on where it was killed
 	mkdir -p runs/converted

@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -21,8 +22,9 @@ FREE = "tcp://127.0.0.1:0"
 
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refused(capsys: pytest.CaptureFixture[str], error_lists: ModuleType) -> Callable[..., str]:
     """Runs a command that must fail before it says anything else; gives the error without its prefix."""
+    page = error_lists.PAGE.read_text()
 
     def run(*argv: object) -> str:
         assert main([str(arg) for arg in argv]) == 2
@@ -30,6 +32,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert captured.out == ""
         (line,) = captured.err.splitlines()
         assert line.startswith("fkp-edge: error: ")
+        assert error_lists.find(line, page), f"{line!r} cannot be found in {error_lists.PAGE.name}"
         return line.removeprefix("fkp-edge: error: ")
 
     return run
