@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run device-env test lint types check-imports test-picamera pytest docs models results clean-venv
+.PHONY: help run device-env test lint types check-imports test-picamera pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -58,6 +58,12 @@ test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamer
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
+
+coverage: $(DEV) ## lines and branches of what runs on a device that its tests reach; fails below 95 %
+	.venv-dev/bin/coverage erase
+	.venv-dev/bin/coverage run -m pytest --ignore=tests/train --ignore=tests/convert --ignore=tests/test_packaging.py $(ARGS)
+	.venv-dev/bin/coverage combine --quiet
+	.venv-dev/bin/coverage report
 
 docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors
 	.venv-dev/bin/python docs/troubleshooting/generate.py
