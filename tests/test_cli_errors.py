@@ -590,6 +590,13 @@ def test_errors_of_several_lines_come_as_one(refused, tmp_path: Path):
         (["predict"], "the following arguments are required: PATH"),
         (["predict", "a.jpg", "--threads", "0"], "argument --threads: '0' is not a positive whole number"),
         (["predict", "a.jpg", "--threads", "two"], "argument --threads: 'two' is not a positive whole number"),
+        (["predict", "a.jpg", "--threads", "65"], "argument --threads: 65 is too many; expected at most 64"),
+        (["run", "--max-faces", "5"], "argument --max-faces: 5 is too many; expected at most 4"),
+        (["watch", "--wait", "soon"], "argument --wait: 'soon' is not a number of seconds, 0 to 86400"),
+        (
+            ["convert", "m.h5", "--data", ".", "--out", "m.tflite", "--max-loss", "0%"],
+            "argument --max-loss: '0%' is not a percentage above 0, such as 1%",
+        ),
         (["eval", "m.tflite"], "the following arguments are required: --data"),
         (["eval", "m.tflite", "--data", ".", "--crops", "best"], "argument --crops: invalid choice: 'best'"),
         (["train", "r.toml", "--data", "."], "the following arguments are required: --out"),

@@ -30,8 +30,9 @@ from fkp_edge.device.sources import (
     open_source,
     without_password,
 )
+from fkp_edge.device.sources.picamera import picamera_available
 from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
-from fkp_edge.errors import InputError, SourceError
+from fkp_edge.errors import InputError, MissingPartError, SourceError
 from fkp_edge.observation import Frame
 
 FRAMES = 60
@@ -326,3 +327,76 @@ def test_a_picamera_whose_frames_change_their_size_is_an_error_and_loses_no_requ
     with pytest.raises(SourceError, match=r"gave an array of \(60, 64\) after 1 frames, expected rows for 160x120"):
         source.read()
     assert camera.held == 0
+
+
+class FakeCapture:
+    """OpenCV's capture of a camera: frames, then none."""
+
+    def __init__(self, pictures: list[np.ndarray] | None) -> None:
+        self.pictures = pictures
+        self.asked: dict[int, float] = {}
+        self.released = 0
+
+    def isOpened(self) -> bool:
+        return self.pictures is not None
+
+    def set(self, key: int, value: float) -> None:
+        self.asked[key] = value
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        return (True, self.pictures.pop(0)) if self.pictures else (False, None)
+
+    def release(self) -> None:
+        self.released += 1
+
+
+@pytest.fixture
+def v4l2(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[V4L2Source, FakeCapture]]:
+    """Opens a V4L2 camera that gives pictures; neither the device nor OpenCV's part of it is there."""
+
+    def build(pictures: list[np.ndarray] | None) -> tuple[V4L2Source, FakeCapture]:
+        capture = FakeCapture(pictures)
+        monkeypatch.setattr("fkp_edge.device.sources.v4l2.cv2.VideoCapture", lambda *_: capture)
+        monkeypatch.setattr("fkp_edge.device.sources.v4l2.Path.exists", lambda _: True)
+        return V4L2Source(7, size=(320, 240), rate=15.0), capture
+
+    return build
+
+
+def test_a_v4l2_camera_is_asked_for_its_size_and_gives_grey(v4l2) -> None:
+    source, capture = v4l2([np.full((240, 320, 3), 90, np.uint8)])
+    frame = source.read()
+    assert (frame.grey.shape, int(frame.grey.mean()), frame.sequence) == ((240, 320), 90, 0)
+    assert [capture.asked[key] for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)] == [320, 240]
+    assert [capture.asked[key] for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_BUFFERSIZE)] == [15, 1]
+
+
+def test_a_v4l2_camera_that_is_unplugged_says_so(v4l2) -> None:
+    source, _ = v4l2([np.zeros((240, 320, 3), np.uint8)])
+    source.read()
+    with pytest.raises(SourceError, match=r"/dev/video7 gave no picture after 1: it was unplugged or another"):
+        source.read()
+
+
+def test_a_v4l2_camera_that_does_not_open_says_who_may_hold_it(v4l2) -> None:
+    with pytest.raises(SourceError, match=r"/dev/video7 cannot be opened: another program holds it \(fuser -v"):
+        v4l2(None)
+
+
+def test_a_closed_v4l2_camera_gives_nothing_and_is_released_once(v4l2) -> None:
+    source, capture = v4l2([np.zeros((240, 320, 3), np.uint8)])
+    source.close()
+    source.close()
+    assert source.read() is None
+    assert capture.released == 1
+
+
+@pytest.mark.skipif(picamera_available(), reason="a Pi camera is here")
+def test_the_pi_camera_without_picamera2_says_what_to_install() -> None:
+    with pytest.raises((MissingPartError, SourceError), match=r"picamera2|libcamera sees no Pi camera"):
+        open_source("picamera")
+
+
+def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none.mp4 does not exist; expected a video file, a folder of pictures or a"):
+        VideoSource(tmp_path / "none.mp4")
