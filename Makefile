@@ -95,6 +95,10 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/conditions.py $(DATA) $(RESULTS)/conditions.json
 	.venv-dev/bin/python benchmarks/crop_jitter.py $(DATA) $(RESULTS)/crop_jitter.json
 	.venv-dev/bin/python benchmarks/clips.py $(DATA) $(RESULTS)/clips.json
+	rm -f $(RESULTS)/demo.jsonl
+	$(FKP) run --source demo --fast --no-smoothing --stream tcp://127.0.0.1:0 --record $(RESULTS)/demo.jsonl
+	$(FKP) tune $(RESULTS)/demo.jsonl --json > $(RESULTS)/smoothing.json
+	rm -f $(RESULTS)/demo.jsonl fkp-demo.png
 	.venv-dev/bin/python benchmarks/tilted_search.py $(DATA) $(RESULTS)/tilted_search.json
 	.venv-dev/bin/python benchmarks/crossing.py $(DATA) $(RESULTS)/crossing.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json

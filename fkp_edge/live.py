@@ -18,7 +18,7 @@ from fkp_edge.device.engine import Engine
 from fkp_edge.device.haar import HaarDetector
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.search import InlineSearch, SearchSettings, ThreadedSearch
-from fkp_edge.device.sources import PipeSource, open_source, resolve_auto, without_password
+from fkp_edge.device.sources import open_source, reopens, resolve_auto, without_password
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.turning import TurningDetector
@@ -31,6 +31,8 @@ from fkp_edge.run_config import RunConfig, as_arguments
 __all__ = ["run_live"]
 
 DEMO_SHEET = Path("fkp-demo.png")
+DEMO_EVERY = 24
+"""Frames from one picture of that sheet to the next: 16 show the whole demo."""
 
 
 def run_live(config: RunConfig, model: KeypointModel) -> int:
@@ -49,19 +51,18 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
         publisher = closing.enter_context(Publisher(options, model, without_password(name), times))
         opens = partial(open_source, name, pace=not args.fast, camera=config.camera)
         source = opens()
-        reopen = None if isinstance(source, PipeSource) else opens  # its writer is gone for good
         search = _open_search(config.search, times, live=source.live)
         closing.callback(search.close)
         summary, status = Summary(model.schema.mean_shape, times), StatusLine(sys.stderr)
         closing.callback(status.end)
         sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
         sinks: list[Sink] = [publisher, summary, status]
-        sheet = ContactSheet(model.schema, every=24) if sheet_path else None
+        sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
         if sheet:
             sinks.append(sheet)
         sinks.append(Watchdog(os.environ))
         engine = Engine(model, search, config.tracking, config.smoothing, times=times)
-        runtime = Runtime(source, engine, sinks, reopen=reopen, settings=config.supervision)
+        runtime = Runtime(source, engine, sinks, reopen=opens if reopens(source) else None, settings=config.supervision)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
         try:
             with _stopping_on_signals(runtime):  # before anybody is told that we run
@@ -72,6 +73,7 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
             status.end()
             if summary.frames:
                 summary.searches = search.count
+                summary.refused, summary.reopened = runtime.refused, runtime.reopened
                 print(json.dumps(summary.figures()) if args.json else summary.table(), flush=True)
         if sheet and sheet_path and summary.frames:
             sheet.save(sheet_path)

@@ -75,8 +75,12 @@ def read_run_config(args: Namespace) -> RunConfig:
 
 
 def as_arguments(config: RunConfig) -> Namespace:
-    """The keys outside tables as the command line would give them: paths as `Path`, what is not set as None."""
+    """The keys outside tables as the command line would give them: paths as `Path`, what is not set as None.
+
+    Only a source must be set: `--source "$CAMERA"` with nothing in CAMERA is a mistake to be told.
+    """
     values = {key: getattr(config, key) for key in config.__struct_fields__}
-    values = {key: None if value == "" else value for key, value in values.items() if not isinstance(value, Settings)}
+    values = {key: value for key, value in values.items() if not isinstance(value, Settings)}
+    values = {key: None if value == "" and key != "source" else value for key, value in values.items()}
     values |= {key: Path(values[key]) for key in _PATHS if values[key]}
     return Namespace(**values | {"model": find_model(config.model), "stream": list(config.stream)})

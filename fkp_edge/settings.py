@@ -69,6 +69,8 @@ def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: s
     hints = get_type_hints(kind)
     for key, value in values.items():
         if key not in hints:
+            if tables := [table for table, inner in hints.items() if _is_table(inner) and key in get_type_hints(inner)]:
+                raise InputError(f"{where}: unknown key {key!r}; it belongs into the table [{tables[0]}]")
             near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
             raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}? known: {', '.join(hints)}")
         if get_origin(hints[key]) is Literal and isinstance(value, str) and value not in get_args(hints[key]):
@@ -77,16 +79,32 @@ def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: s
             raise InputError(
                 f"{where}: {key} = {value!r}; did you mean {near[0]!r}? expected one of {', '.join(known)}"
             )
-        if isinstance(value, dict) and isinstance(hints[key], type) and issubclass(hints[key], msgspec.Struct):
+        if isinstance(value, dict) and _is_table(hints[key]):
             _refuse_unknown(value, hints[key], f"{where} [{key}]")
 
 
+def _is_table(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
 def format_toml(settings: Settings) -> str:
-    """`settings` as TOML that `read_toml` reads again; a record in a record becomes a table."""
+    """`settings` as TOML that `read_toml` reads again; a record in a record becomes a table.
+
+    Raises:
+        InputError: a text is not Unicode, such as the name of a file in another encoding.
+    """
     lines, tables = [], []
     for key, value in ((key, getattr(settings, key)) for key in settings.__struct_fields__):
         if isinstance(value, Settings):
             tables.append(f"\n[{key}]\n{format_toml(value)}")
         else:
-            lines.append(f"{key} = {json.dumps(value)}\n")  # JSON's texts, numbers and arrays are TOML's too
+            lines.append(f"{key} = {_format_value(key, value)}\n")
     return "".join([*lines, *tables])
+
+
+def _format_value(key: str, value: object) -> str:
+    # JSON's texts, numbers and arrays are TOML's too, but for two: pairs of surrogates, and DEL as it is
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError(f"{key} = {value!r} is not UTF-8, and TOML cannot hold it; rename the file")
+    return text

@@ -13,6 +13,7 @@ import pytest
 
 from fkp_edge.cli import build_parser
 from fkp_edge.device.pose import MEAN_FACE
+from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.interpreter import open_model
 from fkp_edge.models import shipped_model
 
@@ -141,6 +142,36 @@ def test_figures_of_the_device_come_from_the_results() -> None:
     assert f"Of {pairs} composed crossings of two people at three speeds none swapped them; in {renamed} the" in text
     assert {row["swapped"] for row in rows} == {0}
     assert list(results("pose")["mean_face"].values()) == MEAN_FACE.tolist()
+
+
+def test_figures_of_smoothing_come_from_the_results() -> None:
+    found, default = results("smoothing"), SmoothingSettings()
+    raw, chosen = found["unsmoothed"], found["chosen"]
+    (ours,) = (s for s in found["settings"] if (s["min_cutoff_hz"], s["beta"]) == (default.min_cutoff_hz, default.beta))
+    text = " ".join((REPOSITORY / "device/README.md").read_text().split())
+    assert (
+        f"it finds {chosen['min_cutoff_hz']:g} Hz and {chosen['beta']:g}: jitter {chosen['jitter_px']:.2f} px" in text
+    )
+    assert f"instead of {raw['jitter_px']:.2f}, lag {chosen['lag_ms']:.0f} ms; the defaults" in text
+    assert (
+        f"{ours['min_cutoff_hz']:g} Hz and {ours['beta']:g}, leave {ours['jitter_px']:.2f} px at the same lag" in text
+    )
+    assert round(ours["lag_ms"]) == round(chosen["lag_ms"])
+
+
+def test_figures_of_clips_and_of_long_runs_come_from_the_results() -> None:
+    clips, soak = results("clips"), results("soak")
+    text = " ".join((REPOSITORY / "device/README.md").read_text().split())
+    tracked = [c for name, c in clips.items() if name != "demo" and c["states"] == {"tracking": c["frames"]}]
+    two = clips["head-pose-face-detection-female-and-male.mp4"]
+    assert (len(tracked), {c["searches"] for c in tracked}, len(clips)) == (4, {1}, 6)
+    assert [face["frames"] for face in two["of_four"].values()] == [two["frames"]] * 2 == [56, 56]
+    assert max(face["longest_step"] for c in tracked for face in c["of_four"].values()) <= 0.12
+    memory, searching = soak["memory"], soak["searching"]
+    assert f"Over {memory['frames']:,} frames, two faces allowed, the process grew by {memory['grown_mb']} MB" in text
+    assert f"took {searching['cpu_share']:.2f} of a core with {searching['allowed']:.2f} allowed" in text
+    assert memory["grown_mb"] <= 3
+    assert searching["cpu_share"] <= searching["allowed"]
 
 
 def test_figures_of_emulated_boards_come_from_the_results() -> None:

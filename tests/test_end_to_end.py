@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -89,8 +90,9 @@ def test_several_watchers_see_the_same_stream_while_one_sends_garbage_and_one_ne
         messages = [json.loads(line) for line in lines]
         assert messages[0]["type"] == "hello"
         assert messages[0]["points"] == list(FKP15.names)
-        sequences = [m["sequence"] for m in messages[2:]]
-        assert sequences == list(range(sequences[0], sequences[0] + 39))
+        steps = [b["sequence"] - a["sequence"] for a, b in pairwise(messages[2:])]
+        assert steps == [m["dropped"] + 1 for m in messages[3:]]  # a busy machine may drop frames, never a message
+        assert len(steps) == 38
 
 
 def test_datagrams_reach_who_watches(tmp_path: Path) -> None:

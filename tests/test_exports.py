@@ -19,6 +19,7 @@ EXPORTS = {
     "fkp_edge.draw": "draw_face draw_points sheet",
     "fkp_edge.edgetpu": "CUSTOM_OPERATOR Accelerator Device Probe check_made_for diagnose find_devices "
     "open_edgetpu read_probe",
+    "fkp_edge.effect": "GLASSES Picture draw_glasses place read_effect",
     "fkp_edge.errors": "AcceleratorError FkpEdgeError InputError MissingPartError ModelFileError SourceError "
     "StreamError",
     "fkp_edge.evaluate": "MATCH CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",

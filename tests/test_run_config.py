@@ -53,9 +53,17 @@ def test_what_is_printed_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert format_toml(printed).count("[tracking]") == 1
 
 
+def test_texts_of_all_kinds_read_back_and_those_without_unicode_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = 'ü\U0001f600\x7f\t"\\.png'
+    assert tomllib.loads(format_toml(RunConfig(sheet=odd)))["sheet"] == odd
+    assert main(["run", "--print-config", "--sheet", "a\udcff.png"]) == 2
+    assert "sheet = 'a\\udcff.png' is not UTF-8" in capsys.readouterr().err
+
+
 def test_what_is_not_set_is_none_and_paths_are_paths() -> None:
     args = as_arguments(RunConfig(record="a.jsonl"))
     assert (args.record, args.sheet, args.web) == (Path("a.jsonl"), None, None)
+    assert as_arguments(RunConfig(source="")).source == ""  # to be refused
     assert args.model.name == "keypoints-int8.tflite"
 
 
@@ -63,6 +71,7 @@ def test_what_is_not_set_is_none_and_paths_are_paths() -> None:
     ("text", "message"),
     [
         ("sorce = 'demo'", r"unknown key 'sorce'; did you mean 'source'\? known: source, stream"),
+        ("max_faces = 2", r"unknown key 'max_faces'; it belongs into the table \[tracking\]"),
         ("[tracking]\nhold = 1", r"\[tracking\]: unknown key 'hold'; did you mean 'hold_s'\?"),
         ("[tracking]\nhold_s = -1", r"Expected `float` >= 0.0 - at `\$.tracking.hold_s`"),
         ("[tracking]\nfound_score = nan", r"Expected `float` .* - at `\$.tracking.found_score`"),

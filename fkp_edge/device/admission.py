@@ -8,7 +8,7 @@ import numpy as np
 
 from fkp_edge.observation import Frame
 
-__all__ = ["Admission"]
+__all__ = ["LARGEST", "SMALLEST", "Admission"]
 
 SMALLEST, LARGEST = 32, 16384
 """Pixels of a side."""

@@ -23,9 +23,12 @@ MOST = 16
 
 
 class ContactSheet:
-    """A sink that keeps every `every`-th frame, drawn, up to 16 of them."""
+    """A sink that keeps every `every`-th frame, drawn; of more than 16 every second one, and so on.
 
-    def __init__(self, schema: Schema, *, every: int) -> None:
+    So a short clip fills it, a long run is there from its start to its end, and memory stays bounded.
+    """
+
+    def __init__(self, schema: Schema, *, every: int = 1) -> None:
         self._schema = schema
         self._every = every
         self._due = 0
@@ -33,9 +36,8 @@ class ContactSheet:
 
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
         """Draws the frame, where it is due."""
-        if frame is None or frame.sequence < self._due or len(self._tiles) >= MOST:
+        if frame is None or frame.sequence < self._due:
             return
-        self._due = frame.sequence + self._every
         picture = cv2.cvtColor(frame.grey, cv2.COLOR_GRAY2BGR)
         for face in observation.faces:
             draw_face(picture, face.points, self._schema, box=face.box)  # type: ignore[arg-type]
@@ -45,6 +47,9 @@ class ContactSheet:
         for color, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(tile, text, (8, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thick, cv2.LINE_AA)
         self._tiles.append(tile)  # type: ignore[arg-type]
+        if len(self._tiles) > MOST:
+            self._tiles, self._every = self._tiles[::2], 2 * self._every
+        self._due = frame.sequence + self._every
 
     def save(self, path: Path) -> None:
         """Writes the sheet as PNG.

@@ -78,18 +78,26 @@ class HaarDetector:
 
     def detect(self, grey: NDArray[np.uint8]) -> list[Box]:
         """Boxes (x, y, w, h) of faces in `grey` (H, W), in its pixels, the largest first."""
-        s = self.settings
         if min(grey.shape) < WINDOW:
             return []
+        small, shrink = self.reduce(grey)
+        right, down = grey.shape[1] / small.shape[1], grey.shape[0] / small.shape[0]
+        return [(x * right, y * down, w * right, h * down) for x, y, w, h in self.find(small, shrink)]
+
+    def reduce(self, grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+        """`grey` (H, W) with at most `longest_side` pixels a side, and the factor by which it was reduced."""
         height, width = grey.shape
-        shrink = min(1.0, s.longest_side / max(height, width))
-        if shrink < 1.0:
-            size = (max(WINDOW, round(width * shrink)), max(WINDOW, round(height * shrink)))
-            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        shrink = min(1.0, self.settings.longest_side / max(height, width))
+        if shrink == 1.0:
+            return grey, shrink
+        size = (max(WINDOW, round(width * shrink)), max(WINDOW, round(height * shrink)))
+        return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), shrink  # type: ignore[return-value]
+
+    def find(self, small: NDArray[np.uint8], shrink: float) -> list[Box]:
+        """Boxes of faces in what `reduce` gave, turned or not, in its pixels, the largest first."""
+        s = self.settings
         smallest = max(WINDOW, round(s.min_size * shrink))
         found = self._cascade.detectMultiScale(
-            grey, scaleFactor=s.scale_factor, minNeighbors=s.min_neighbors, minSize=(smallest, smallest)
+            small, scaleFactor=s.scale_factor, minNeighbors=s.min_neighbors, minSize=(smallest, smallest)
         )
-        right, down = width / grey.shape[1], height / grey.shape[0]
-        boxes = [(x * right, y * down, w * right, h * down) for x, y, w, h in found]
-        return sorted(boxes, key=lambda box: -box[2])
+        return sorted(((x, y, w, h) for x, y, w, h in found), key=lambda box: -box[2])

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from fkp_edge.device.admission import Admission
+from fkp_edge.device.admission import LARGEST, SMALLEST, Admission
 from fkp_edge.device.capture import Capture
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.sources import Source
@@ -91,11 +91,16 @@ class Runtime:
         """Makes `run` return soon. May be called from a signal handler."""
         self._stopping = True
 
+    @property
+    def refused(self) -> int:
+        """Frames that were no pictures, or older than one before."""
+        return self._admission.refused
+
     def run(self) -> None:
         """Works until the end. The source is closed by then, the sinks are not.
 
         Raises:
-            SourceError: the source failed and cannot be opened again, or ended before its first frame.
+            SourceError: the source failed and cannot be opened again, or ended without a usable frame.
         """
         self._alive_s = self._beat_s = time.monotonic()
         self._last = Observation(0, time.monotonic_ns(), State.NO_CAMERA)
@@ -109,6 +114,11 @@ class Runtime:
             return
         if capture.error is not None:
             raise capture.error
+        if self.refused and not self._frames:
+            raise SourceError(
+                f"source {self._source.name} gave {self.refused} frames that cannot be used; expected pictures with "
+                f"sides of {SMALLEST} to {LARGEST} pixels"
+            )
         if not self._frames:
             raise SourceError(f"source {self._source.name} ended before its first frame; expected at least one")
 

@@ -36,6 +36,10 @@ class Summary:
         """Faces followed."""
         self.searches = 0
         """Whole-frame searches; set by whoever owns the search."""
+        self.refused = 0
+        """Frames that were no pictures, or older than one before; set by whoever owns the runtime."""
+        self.reopened = 0
+        """Times that a camera was opened again; set likewise."""
         self._highest_id = 0
         self._jitter = _Jitter()
 
@@ -66,6 +70,8 @@ class Summary:
         return {
             "frames": self.frames,
             "dropped": self.dropped,
+            "refused": self.refused,
+            "reopened": self.reopened,
             "states": {str(state): n for state, n in self.states.most_common()},
             "faces": self.ids,
             "searches": self.searches,
@@ -86,6 +92,8 @@ class Summary:
             ("states", shares),
             ("faces", f"{f['faces']} followed; whole-frame searches: {f['searches']}"),
         ]
+        if self.refused or self.reopened:
+            rows.append(("camera", f"opened again {self.reopened} times; {self.refused} frames were not usable"))
         if self.first_face_s is not None:
             rows.append(("first keypoints", f"{self.first_face_s:.2f} s after the source was opened"))
         if self.jitter_px is not None:
@@ -151,6 +159,7 @@ class StatusLine:
         self._frames = 0
         self._since = time.monotonic()
         self._width = 0
+        self._ended = False
 
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
         """Shows one observation, where it is time to."""
@@ -197,6 +206,9 @@ class StatusLine:
 
     def end(self) -> None:
         """Leaves the live line; twice is fine."""
+        if self._ended:
+            return
+        self._ended = True
         with contextlib.suppress(queue.Full):
             self._texts.put(None, timeout=self.CLOSE_S)
         self._thread.join(self.CLOSE_S)

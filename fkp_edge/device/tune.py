@@ -160,7 +160,7 @@ def plot(raw: Setting, settings: Sequence[Setting], chosen: Setting) -> NDArray[
     texts = {
         (MARGIN, MARGIN - 20): f"jitter while still, px RMS (to {most_jitter:.2f})",
         (WIDTH // 2 - 60, HEIGHT - 20): f"lag while moving, ms (to {most_lag:.0f})",
-        (WIDTH // 2, MARGIN): "red: not smoothed; ringed: chosen",
+        (WIDTH // 2 + 20, MARGIN - 20): "red: not smoothed; ringed: chosen",
     }
     for at, text in texts.items():
         cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, black, 1, cv2.LINE_AA)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.device.haar import HaarDetector
+from fkp_edge.device.haar import WINDOW, HaarDetector
 from fkp_edge.geometry import Box, Crop, crop_from_box
 
 __all__ = ["TurningDetector"]
@@ -33,21 +33,21 @@ class TurningDetector:
 
     def detect_turned(self, grey: NDArray[np.uint8], degrees: float) -> list[Crop]:
         """Crops of faces in `grey` (H, W) that are tilted by about `degrees` clockwise, the largest first."""
-        height, width = grey.shape
-        longest = self._detector.settings.longest_side
-        zoom = min(1.0, longest / max(height, width))
-        turn = _turn(degrees) * zoom
-        size = (math.ceil(zoom * width), math.ceil(zoom * height))
-        middle, new_middle = complex(width - 1, height - 1) / 2, complex(size[0] - 1, size[1] - 1) / 2
-        turn = turn.conjugate()  # frame -> turned picture
-        offset = new_middle - turn * middle
+        if min(grey.shape) < WINDOW:
+            return []
+        small, shrink = self._detector.reduce(grey)
+        height, width = small.shape
+        right, down = grey.shape[1] / width, grey.shape[0] / height
+        turn, middle = _turn(-degrees), complex(width - 1, height - 1) / 2  # from the reduced to the turned picture
+        offset = middle - turn * middle
         matrix = np.array([[turn.real, -turn.imag, offset.real], [turn.imag, turn.real, offset.imag]])
-        turned = cv2.warpAffine(grey, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT)
+        turned = np.asarray(cv2.warpAffine(small, matrix, (width, height)), np.uint8)
         crops = []
-        for box in self._detector.detect(np.asarray(turned, np.uint8)):
+        for box in self._detector.find(turned, shrink):
             crop = crop_from_box(box)
             place = (complex(crop.x, crop.y) - offset) / turn
-            crops.append(Crop(place.real, place.imag, crop.side / zoom, math.radians(degrees)))
+            x, y = (place.real + 0.5) * right - 0.5, (place.imag + 0.5) * down - 0.5
+            crops.append(Crop(x, y, crop.side * right, math.radians(degrees)))
         return crops
 
 

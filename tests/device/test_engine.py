@@ -17,6 +17,8 @@ from fkp_edge.observation import Frame, Observation, State
 FRAME_NS = 33_333_333
 HALF_A_SECOND = 15
 """Frames."""
+SOON = 9
+"""The same: 0.3 s after half of the face is back."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +59,11 @@ def test_loses_the_face_within_half_a_second_of_its_exit(played, demo_frames: li
     assert played[0][gone + HALF_A_SECOND].state is State.SEARCHING
 
 
-def test_finds_the_face_within_half_a_second_of_its_return(played, demo_frames: list[Frame]) -> None:
+def test_finds_the_face_within_a_third_of_a_second_of_its_return(played, demo_frames: list[Frame]) -> None:
     absent = [frame.sequence for frame in demo_frames if frame.truth is None]
-    assert played[0][absent[-1] + HALF_A_SECOND].state is State.TRACKING
-    assert played[0][absent[-1] + HALF_A_SECOND].faces[0].id > played[0][0].faces[0].id
+    back = played[0][absent[-1] + SOON]
+    assert back.state is State.TRACKING
+    assert back.faces[0].id > played[0][0].faces[0].id
 
 
 def test_sees_no_face_in_the_empty_part(played, demo_frames: list[Frame]) -> None:

@@ -54,6 +54,15 @@ def test_summary_counts_frames_drops_states_and_faces(demo_frames: list[Frame]) 
     assert figures["states"] == {"tracking": 1, "held": 1}
 
 
+def test_the_table_tells_of_a_camera_that_had_faults_only(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    summary(demo_frames[0], seen(demo_frames[0]))
+    assert "opened again" not in summary.table()
+    summary.reopened, summary.refused = 2, 7
+    assert "opened again 2 times; 7 frames were not usable" in summary.table()
+    assert (summary.figures()["reopened"], summary.figures()["refused"]) == (2, 7)
+
+
 def test_jitter_ignores_a_constant_offset(demo_frames: list[Frame]) -> None:
     summary = Summary(FKP15.mean_shape, StageTimes())
     for frame in demo_frames[:20]:  # the face stands still
@@ -84,6 +93,16 @@ def test_contact_sheet_keeps_frames_and_writes_a_picture(tmp_path: Path, demo_fr
         sheet(frame, seen(frame))
     sheet.save(tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == (2 * 240, 4 * 320, 3)  # 5 tiles, 4 a row
+
+
+@pytest.mark.parametrize(("frames", "tiles"), [(5, 5), (16, 16), (17, 9), (100, 13)])
+def test_contact_sheet_covers_short_and_long_runs(
+    tmp_path: Path, demo_frames: list[Frame], frames: int, tiles: int
+) -> None:
+    sheet = ContactSheet(FKP15)
+    for frame in demo_frames[:frames]:
+        sheet(frame, seen(frame))
+    assert len(sheet._tiles) == tiles
 
 
 def test_an_empty_contact_sheet_writes_nothing(tmp_path: Path) -> None:

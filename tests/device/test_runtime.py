@@ -64,6 +64,12 @@ def test_a_source_that_ends_at_once_is_an_error(model: KeypointModel) -> None:
         Runtime(FakeCamera([]), Engine(model, FakeSearch()), []).run()
 
 
+def test_a_source_without_one_usable_frame_says_what_is_usable(model: KeypointModel) -> None:
+    tiny = [Frame(np.zeros((20, 20), np.uint8), i, i) for i in range(3)]
+    with pytest.raises(SourceError, match=r"fake gave 3 frames that cannot be used; .* sides of 32 to 16384 pixels"):
+        Runtime(FakeCamera(tiny), Engine(model, FakeSearch()), []).run()
+
+
 class Stalled(FakeCamera):
     """Gives one frame, then blocks in `read` as a driver may; a close under that read would crash OpenCV."""
 

@@ -64,6 +64,18 @@ def test_an_error_in_the_thread_reaches_the_frame_path() -> None:
     search.close()
 
 
+def test_closing_does_not_wait_for_a_search_that_takes_long(caplog: pytest.LogCaptureFixture) -> None:
+    begun, release = threading.Event(), threading.Event()
+    search = ThreadedSearch(lambda grey: (begun.set(), release.wait(20), [])[2])
+    search.look(frame())
+    assert begun.wait(20)
+    search.close()
+    assert "a search still goes on after 0.25 s" in caplog.text
+    release.set()
+    search._thread.join(20)
+    assert not search._thread.is_alive()
+
+
 def test_closing_twice_ends_the_thread() -> None:
     search = ThreadedSearch(lambda grey: [])
     search.close()

@@ -28,8 +28,10 @@ from fkp_edge.device.sources import (
     V4L2Source,
     VideoSource,
     open_source,
+    reopens,
     without_password,
 )
+from fkp_edge.device.sources.fakes import FakeVideoCapture
 from fkp_edge.device.sources.picamera import picamera_available
 from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, MissingPartError, SourceError
@@ -105,7 +107,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera", "gray", "yuv420", "url"])
+@pytest.fixture(params=["demo", "video", "folder", "fake", "picamera", "v4l2", "gray", "yuv420", "url"])
 def source(request: pytest.FixtureRequest, video: Path, folder: Path, served: str) -> Source:
     frames = (Frame(drawn(i), 1_000_000 * i, i) for i in range(FRAMES))
     makers: dict[str, Callable[[], Source]] = {
@@ -113,6 +115,7 @@ def source(request: pytest.FixtureRequest, video: Path, folder: Path, served: st
         "video": lambda: VideoSource(video, pace=False),
         "folder": lambda: FolderSource(folder, pace=False),
         "fake": lambda: FakeCamera(frames),
+        "v4l2": lambda: V4L2Source(0, capture=FakeVideoCapture([drawn(i) for i in range(FRAMES)])),
         "gray": lambda: piped("gray:160x120", [drawn(i) for i in range(FRAMES)]),
         "yuv420": lambda: piped("yuv420:160x120", [planes(drawn(i)) for i in range(FRAMES)]),
         "url": lambda: UrlSource(f"{served}/drawn.avi", pace=False),
@@ -171,6 +174,14 @@ def test_demo_repeats_to_the_pixel_and_knows_when_the_face_is_gone() -> None:
     assert demo.frame(310, 0).truth is None
 
 
+def test_cameras_are_opened_again_but_what_has_an_end_is_not(folder: Path) -> None:
+    camera = PicameraSource(FakePicamera2([]), size=(160, 120))
+    ending = [DemoSource(), DemoSource(pace=False), FolderSource(folder), piped("gray:160x120", [])]
+    assert [reopens(source) for source in (camera, *ending)] == [True, False, False, False, False]
+    for source in ending:
+        source.close()
+
+
 @pytest.mark.parametrize("stride", [64, 128])  # of a Pi 4 and a Pi 5
 def test_picamera_cuts_the_stride_and_releases_its_requests(stride: int) -> None:
     picture = drawn(0, (150, 120))  # rows padded from 150 to 192 or 256
@@ -215,6 +226,34 @@ def test_an_absent_v4l2_camera_names_what_is_there() -> None:
         V4L2Source(98)
 
 
+def test_a_busy_v4l2_camera_says_who_to_ask() -> None:
+    with pytest.raises(SourceError, match=r"/dev/video0 cannot be opened: another program holds it \(fuser -v"):
+        V4L2Source(0, capture=FakeVideoCapture([], opened=False))
+
+
+def test_an_unplugged_v4l2_camera_is_an_error_and_is_released_once() -> None:
+    capture = FakeVideoCapture([drawn(0)])
+    source = V4L2Source(0, capture=capture)
+    source.read()
+    with pytest.raises(SourceError, match="/dev/video0 gave no picture after 1: it was unplugged or another program"):
+        source.read()
+    source.close()
+    source.close()
+    assert capture.released == 1
+
+
+def test_a_v4l2_camera_is_asked_for_size_and_rate_and_to_keep_one_frame_only() -> None:
+    capture = FakeVideoCapture([drawn(0, (320, 180))])
+    source = V4L2Source(0, size=(640, 360), rate=15.0, capture=capture)
+    assert source.read().grey.shape == (180, 320)  # what it gives, not what it was asked for
+    assert capture.asked == {
+        cv2.CAP_PROP_FRAME_WIDTH: 640,
+        cv2.CAP_PROP_FRAME_HEIGHT: 360,
+        cv2.CAP_PROP_FPS: 15.0,
+        cv2.CAP_PROP_BUFFERSIZE: 1,
+    }
+
+
 def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
     (tmp_path / "video0").write_text("not a device")
     assert list_cameras(tmp_path) == []
@@ -232,6 +271,11 @@ def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
         (
             "yuv420:641x480",
             "source 'yuv420:641x480': expected sides of 32 to 8192 pixels, even ones for yuv420",
+        ),
+        (
+            "/dev/null",
+            "source '/dev/null' is no file but a device or pipe; expected v4l2:0 for /dev/video0, or "
+            "gray:WIDTHxHEIGHT:/dev/null for raw frames from a pipe",
         ),
         ("v4l2:x", "source 'v4l2:x' has no device number; expected v4l2:0 for /dev/video0"),
         (
@@ -260,6 +304,25 @@ def test_a_camera_that_may_not_be_opened_is_still_a_camera(tmp_path: Path, monke
 
     monkeypatch.setattr("fkp_edge.device.sources.v4l2.os.open", forbidden)  # root may open anything
     assert list_cameras(tmp_path) == [0]
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", "''"), ("ftp://u:secret@cam/a.mp4", "'ftp://cam/a.mp4'")])
+def test_a_source_that_names_nothing_is_refused_without_its_password(text: str, shown: str) -> None:
+    with pytest.raises(InputError, match=f"source {shown} does not exist; expected auto"):
+        open_source(text)
+
+
+def test_a_video_whose_name_looks_like_a_protocol_is_read(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert play(open_source(str(video.rename("http:drawn.avi")), pace=False)) == FRAMES
+
+
+def test_a_pipe_on_a_closed_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="'gray:64x48' reads standard input, which is closed or a terminal; pipe"):
+        open_source("gray:64x48")
 
 
 def test_a_source_name_that_is_not_utf8_is_refused() -> None:
@@ -298,6 +361,17 @@ def test_a_url_of_a_file_gives_all_its_frames(served: str) -> None:
     assert play(source) == FRAMES
 
 
+def test_a_file_on_a_server_that_ends_too_early_is_an_error(served: str, video: Path) -> None:
+    content = video.read_bytes()
+    video.write_bytes(content[: len(content) * 2 // 3])
+    source = open_source(f"{served}/drawn.avi", pace=False)
+    with pytest.raises(
+        SourceError, match=r"/drawn.avi ends after \d+ of 60 frames: the connection broke, or the file is"
+    ):
+        play(source)
+    source.close()
+
+
 def test_a_url_that_does_not_answer_keeps_its_password_to_itself() -> None:
     with pytest.raises(SourceError) as caught:
         open_source("http://user:secret@127.0.0.1:9/stream?key=secret")
@@ -307,7 +381,15 @@ def test_a_url_that_does_not_answer_keeps_its_password_to_itself() -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("rtsp://u:p@cam:554/a?t=1", "rtsp://cam:554/a"), ("v4l2:0", "v4l2:0"), ("clip@home.mp4", "clip@home.mp4")],
+    [
+        ("rtsp://u:p@cam:554/a?t=1", "rtsp://cam:554/a"),
+        ("rtsp://cam:554/stream@1", "rtsp://cam:554/stream@1"),
+        ("http://[::1]:8080/a?key=1", "http://[::1]:8080/a"),
+        ("rtsp://u:p/w?o#r@d@cam/a", "rtsp://cam/a"),
+        ("rtsp://u:p@[::1", "rtsp://[::1"),
+        ("v4l2:0", "v4l2:0"),
+        ("clip@home.mp4", "clip@home.mp4"),
+    ],
 )
 def test_what_is_shown_of_a_source(text: str, shown: str) -> None:
     assert without_password(text) == shown
@@ -327,68 +409,6 @@ def test_a_picamera_whose_frames_change_their_size_is_an_error_and_loses_no_requ
     with pytest.raises(SourceError, match=r"gave an array of \(60, 64\) after 1 frames, expected rows for 160x120"):
         source.read()
     assert camera.held == 0
-
-
-class FakeCapture:
-    """OpenCV's capture of a camera: frames, then none."""
-
-    def __init__(self, pictures: list[np.ndarray] | None) -> None:
-        self.pictures = pictures
-        self.asked: dict[int, float] = {}
-        self.released = 0
-
-    def isOpened(self) -> bool:
-        return self.pictures is not None
-
-    def set(self, key: int, value: float) -> None:
-        self.asked[key] = value
-
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        return (True, self.pictures.pop(0)) if self.pictures else (False, None)
-
-    def release(self) -> None:
-        self.released += 1
-
-
-@pytest.fixture
-def v4l2(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[V4L2Source, FakeCapture]]:
-    """Opens a V4L2 camera that gives pictures; neither the device nor OpenCV's part of it is there."""
-
-    def build(pictures: list[np.ndarray] | None) -> tuple[V4L2Source, FakeCapture]:
-        capture = FakeCapture(pictures)
-        monkeypatch.setattr("fkp_edge.device.sources.v4l2.cv2.VideoCapture", lambda *_: capture)
-        monkeypatch.setattr("fkp_edge.device.sources.v4l2.Path.exists", lambda _: True)
-        return V4L2Source(7, size=(320, 240), rate=15.0), capture
-
-    return build
-
-
-def test_a_v4l2_camera_is_asked_for_its_size_and_gives_grey(v4l2) -> None:
-    source, capture = v4l2([np.full((240, 320, 3), 90, np.uint8)])
-    frame = source.read()
-    assert (frame.grey.shape, int(frame.grey.mean()), frame.sequence) == ((240, 320), 90, 0)
-    assert [capture.asked[key] for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)] == [320, 240]
-    assert [capture.asked[key] for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_BUFFERSIZE)] == [15, 1]
-
-
-def test_a_v4l2_camera_that_is_unplugged_says_so(v4l2) -> None:
-    source, _ = v4l2([np.zeros((240, 320, 3), np.uint8)])
-    source.read()
-    with pytest.raises(SourceError, match=r"/dev/video7 gave no picture after 1: it was unplugged or another"):
-        source.read()
-
-
-def test_a_v4l2_camera_that_does_not_open_says_who_may_hold_it(v4l2) -> None:
-    with pytest.raises(SourceError, match=r"/dev/video7 cannot be opened: another program holds it \(fuser -v"):
-        v4l2(None)
-
-
-def test_a_closed_v4l2_camera_gives_nothing_and_is_released_once(v4l2) -> None:
-    source, capture = v4l2([np.zeros((240, 320, 3), np.uint8)])
-    source.close()
-    source.close()
-    assert source.read() is None
-    assert capture.released == 1
 
 
 @pytest.mark.skipif(picamera_available(), reason="a Pi camera is here")

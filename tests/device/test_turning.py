@@ -40,6 +40,23 @@ def test_a_tilted_face_is_proposed_with_its_place_and_roll(
     assert math.degrees(crop.roll) == pytest.approx(degrees)
 
 
+@pytest.mark.parametrize("degrees", [-30, 30])
+def test_a_small_tilted_face_in_a_large_picture_is_proposed(
+    detector: HaarDetector, demo_frames: list[Frame], degrees: float
+) -> None:
+    small = cv2.resize(tilted(demo_frames[0], degrees)[0], None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    grey = np.full((1080, 1920), 160, np.uint8)
+    grey[400 : 400 + small.shape[0], 700 : 700 + small.shape[1]] = small
+    crop = TurningDetector(detector).detect_turned(grey, degrees)[0]
+    assert math.hypot(crop.x - 700 - small.shape[1] / 2, crop.y - 400 - small.shape[0] / 2) < 20
+    assert crop.side == pytest.approx(0.6 * 190, rel=0.25)
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (24, 3000), (2000, 30)])
+def test_pictures_of_any_shape_are_turned(detector: HaarDetector, shape: tuple[int, int]) -> None:
+    assert TurningDetector(detector).detect(np.zeros(shape, np.uint8)) == []
+
+
 def test_upright_faces_come_first_and_turns_only_without_them(detector: HaarDetector, demo_frames: list[Frame]) -> None:
     assert TurningDetector(detector).detect(demo_frames[0].grey) == detector.detect(demo_frames[0].grey)
 

@@ -28,6 +28,7 @@ __all__ = [
     "V4L2Source",
     "VideoSource",
     "open_source",
+    "reopens",
     "resolve_auto",
     "without_password",
 ]
@@ -46,6 +47,11 @@ def resolve_auto() -> str:
     if nodes := pi_camera_nodes():
         raise SourceError(f"a Pi camera is there ({nodes[0]}), but picamera2 cannot be imported; {INSTALL}")
     return "demo"
+
+
+def reopens(source: Source) -> bool:
+    """True for a camera, which may be opened again; a pipe's writer is gone for good, and the demo has its end."""
+    return source.live and not isinstance(source, PipeSource | DemoSource)
 
 
 def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None = None) -> Source:
@@ -78,11 +84,16 @@ def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None =
     except UnicodeEncodeError:  # OpenCV crashes on such a name
         raise InputError(f"source {text!r} is not UTF-8; rename the file") from None
     path = Path(text)
-    if path.is_dir():
+    if text and path.is_dir():
         return FolderSource(path, pace=pace)
-    if not path.exists():
+    if not text or not path.exists():
         raise InputError(
-            f"source {text!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file, a folder, "
-            "a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
+            f"source {without_password(text)!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file, "
+            "a folder, a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
+        )
+    if not path.is_file():
+        raise InputError(
+            f"source {text!r} is no file but a device or pipe; expected v4l2:0 for /dev/video0, or "
+            f"gray:WIDTHxHEIGHT:{text} for raw frames from a pipe"
         )
     return VideoSource(path, pace=pace)

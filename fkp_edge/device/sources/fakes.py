@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fkp_edge.closing import Closing
 from fkp_edge.observation import Frame
 
-__all__ = ["FakeCamera", "FakePicamera2"]
+__all__ = ["FakeCamera", "FakePicamera2", "FakeVideoCapture"]
 
 
 class FakeCamera(Closing):
@@ -38,6 +38,39 @@ class FakeCamera(Closing):
 
     def __repr__(self) -> str:
         return f"FakeCamera({self.name!r}, {'closed' if self.closed else 'open'}, reads={self.reads})"
+
+
+class FakeVideoCapture:
+    """Stands in for the `cv2.VideoCapture` of a V4L2 camera: gives colour, and no picture once it is unplugged.
+
+    Written from OpenCV's manual, not recorded from hardware.
+    """
+
+    def __init__(self, pictures: Iterable[NDArray[np.uint8]], *, opened: bool = True) -> None:
+        """Gives `pictures` (H, W), one a read, then none; `opened` False: another program holds the camera."""
+        self.asked: dict[int, float] = {}
+        """Properties set, by OpenCV's number."""
+        self.released = 0
+        self._pictures = iter(pictures)
+        self._opened = opened
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        """As told."""
+        return self._opened
+
+    def set(self, number: int, value: float) -> bool:
+        """Notes the property; cameras may refuse any."""
+        self.asked[number] = value
+        return False
+
+    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+        """Whether there is a picture, and it (H, W, 3)."""
+        picture = next(self._pictures, None)
+        return picture is not None, None if picture is None else np.stack([picture] * 3, axis=2)
+
+    def release(self) -> None:
+        """Notes the call."""
+        self.released += 1
 
 
 class FakePicamera2:

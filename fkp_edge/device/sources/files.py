@@ -51,7 +51,7 @@ class VideoSource(_Recording):
         """
         if not path.is_file():
             raise SourceError(f"{path} does not exist; expected a video file, a folder of pictures or a camera")
-        self._capture = cv2.VideoCapture(str(path))
+        self._capture = cv2.VideoCapture(str(path.absolute()))  # FFmpeg takes the start of `a:b.mp4` for a protocol
         if not self._capture.isOpened():
             raise SourceError(f"{path} cannot be read as a video; expected a complete MP4, AVI, MKV or the like")
         rate = self._capture.get(cv2.CAP_PROP_FPS)

@@ -47,7 +47,7 @@ class PipeSource:
             pipe: to read from instead, not buffered.
 
         Raises:
-            InputError: `text` is not of that form, or standard input is a terminal.
+            InputError: `text` is not of that form, or standard input is a terminal or closed.
             SourceError: the pipe cannot be opened.
         """
         kind, (width, height), path = parse_pipe(text)
@@ -55,8 +55,10 @@ class PipeSource:
         self._shape = (height, width)
         self._grey_bytes = width * height
         self._frame_bytes = self._grey_bytes * 3 // 2 if kind == "yuv420" else self._grey_bytes
-        if pipe is None and path is None and sys.stdin.isatty():
-            raise InputError(f"source {text!r} reads standard input, which is a terminal; pipe frames into it")
+        if pipe is None and path is None and (sys.stdin is None or sys.stdin.isatty()):
+            raise InputError(
+                f"source {text!r} reads standard input, which is closed or a terminal; pipe frames into it"
+            )
         try:
             # not sys.stdin.buffer: a thread that blocks in a buffered read makes Python abort at its exit
             self._pipe = pipe or FileIO(path or os.dup(sys.stdin.fileno()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
-from urllib.parse import urlsplit
 
 import cv2
 
+from fkp_edge.device.sources.files import TRUNCATED
 from fkp_edge.errors import SourceError
 from fkp_edge.observation import Frame
 
@@ -14,16 +15,22 @@ __all__ = ["SCHEMES", "UrlSource", "without_password"]
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")
 TIMEOUT_MS = 5000
+PLAIN_HOST = re.compile(r"(\[[^]@]*\]|[^]@:/?#[]*)(:\d*)?([/?#]|$)")
+"""A host and perhaps a port, then the path: no user and password before it."""
 LIVE = ("rtsp", "rtsps", "rtmp", "udp", "tcp", "srt")
 
 
 def without_password(text: str) -> str:
-    """`text`, a URL or not, as it may be shown: without what stands before `@` and in the query."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts is None:
+    """`text`, a URL or not, as it may be shown: without what stands before `@` and in the query.
+
+    A password may hold `/`, `?`, `#` and `@`: rather too much is left out than a part of it shown.
+    """
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
         return text
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    if not PLAIN_HOST.match(rest):
+        rest = rest.rpartition("@")[2]
+    return f"{scheme}://{re.split('[?#]', rest)[0]}"
 
 
 class UrlSource:
@@ -47,7 +54,8 @@ class UrlSource:
                 f"{self.name} gives no video; expected a camera or file that answers within {TIMEOUT_MS / 1000:g} s; "
                 "try it in VLC, check host, path, user and password"
             )
-        self.live = url.split(":")[0].lower() in LIVE or self._capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
+        self._announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.live = url.split(":")[0].lower() in LIVE or self._announced <= 0
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._rate = rate if 1 <= rate <= 1000 else 30.0
         self._pace = pace and not self.live
@@ -59,7 +67,7 @@ class UrlSource:
         """The next frame as grey; None at the end of a file, or once closed.
 
         Raises:
-            SourceError: a camera gives no more pictures.
+            SourceError: a camera gives no more pictures, or a file ends long before its header says.
         """
         if self._closed:
             return None
@@ -67,6 +75,11 @@ class UrlSource:
         if not good:
             if self.live:
                 raise SourceError(f"{self.name} gave no picture after {self._count}; is the camera on and in reach?")
+            if self._count < TRUNCATED * self._announced:
+                raise SourceError(
+                    f"{self.name} ends after {self._count} of {self._announced:.0f} frames: the connection broke, or "
+                    "the file is damaged; start again, or download it first"
+                )
             return None
         captured_ns = time.monotonic_ns() if self.live else self._due_ns()
         self._count += 1

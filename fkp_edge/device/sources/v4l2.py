@@ -9,6 +9,7 @@ import re
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -66,18 +67,26 @@ class V4L2Source:
 
     live = True
 
-    def __init__(self, index: int, *, size: tuple[int, int] = (640, 480), rate: float = 30.0) -> None:
+    def __init__(
+        self, index: int, *, size: tuple[int, int] = (640, 480), rate: float = 30.0, capture: Any = None
+    ) -> None:
         """Opens /dev/video`index` near `size` (width, height) and `rate` frames a second.
+
+        Args:
+            index: N of /dev/videoN.
+            size: the camera may give something near.
+            rate: likewise.
+            capture: a cv2.VideoCapture to use instead of opening the device.
 
         Raises:
             SourceError: the device is absent, or cannot be opened or read.
         """
         self.name = f"v4l2:{index}"
         self._node = Path(f"/dev/video{index}")
-        if not self._node.exists():
+        if capture is None and not self._node.exists():
             seen = ", ".join(f"v4l2:{n}" for n in list_cameras()) or "none"
             raise SourceError(f"{self._node} does not exist; plug the camera in, or name one that is there: {seen}")
-        self._capture = cv2.VideoCapture(index, cv2.CAP_V4L2)
+        self._capture = capture if capture is not None else cv2.VideoCapture(index, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             raise SourceError(
                 f"{self._node} cannot be opened: another program holds it (fuser -v {self._node}), it is no camera, "
