@@ -219,6 +219,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+def anchors(page: Path) -> set[str]:
+    """What the forge calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_to_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(((?!http)[^)#]*)#([^)]+)\)", page.read_text()):
+        assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+def test_the_index_has_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", (REPOSITORY / "docs/README.md").read_text()))
+    assert linked == {page.name for page in REPOSITORY.glob("docs/*.md")} - {"README.md"}
+
+
 def test_the_python_example_reads_the_stream(tmp_path: Path) -> None:
     example = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     run = [sys.executable, "-m", "fkp_edge", "run", "--source", "demo", "--stream", "tcp://127.0.0.1:0"]
