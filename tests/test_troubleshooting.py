@@ -63,7 +63,7 @@ def test_what_was_written_under_a_message_stays_with_it(error_lists):
         "class FkpEdgeError(Exception): ...\nraise FkpEdgeError('something new')\nraise FkpEdgeError('still the same')"
     )
     modules = (error_lists.Module("made", ast.parse(source)),)
-    after = "<!-- errors: made -->\n- `something new`\n- `still the same`\n  Turn it off.\n<!-- end -->"
+    after = "<!-- errors: made -->\n- `something new`\n- `still the same`\\\n  Turn it off.\n<!-- end -->"
     assert error_lists.page(before, modules) == after
 
 

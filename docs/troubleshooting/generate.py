@@ -29,7 +29,9 @@ Python's own errors where one of ours repeats them."""
 NOT_SHIPPED = ("fkp_edge.device.sources.fakes",)
 
 BLOCK = re.compile(r"<!-- errors: ([^>]*) -->\n(.*?)<!-- end -->", re.DOTALL)
-ENTRY = re.compile(r"^- `([^\n]*)`\n((?:  [^\n]*\n)*)", re.MULTILINE)
+ENTRY = re.compile(r"^- `([^\n]*)`\\?\n((?:  [^\n]*\n)*)", re.MULTILINE)
+BREAK = "\\"
+"""Ends a line in Markdown."""
 
 Constants = Mapping[str, ast.expr]
 
@@ -186,8 +188,12 @@ def _listed(match: re.Match[str], messages: list[str]) -> str:
     for message in written.keys() - set(messages):
         if written[message]:
             print(f"gone: {message}\n{written[message]}", file=sys.stderr, end="")  # noqa: T201 - a program
-    entries = "".join(f"- `{message}`\n{written.get(message, '')}" for message in dict.fromkeys(messages))
+    entries = "".join(_entry(message, written.get(message, "")) for message in dict.fromkeys(messages))
     return f"<!-- errors: {match[1]} -->\n{entries}<!-- end -->"
+
+
+def _entry(message: str, written: str) -> str:
+    return f"- `{message}`{BREAK if written else ''}\n{written}"
 
 
 def find(error: str, text: str) -> list[str]:
