@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run bench device-env test lint types check-imports test-picamera test-install test-arm64 pytest models results clean-venv
+.PHONY: help run bench device-env test lint types check-imports test-picamera test-install test-arm64 pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
@@ -67,6 +67,16 @@ test-arm64: $(DEV) ## the wheel in emulated arm64 userlands of Debian 12 and 13,
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
+
+coverage: $(DEV) ## lines and branches of what runs on a device that its tests reach; fails below 95 %
+	.venv-dev/bin/coverage erase
+	.venv-dev/bin/coverage run -m pytest --ignore=tests/train --ignore=tests/convert --ignore=tests/test_packaging.py $(ARGS)
+	.venv-dev/bin/coverage combine --quiet
+	.venv-dev/bin/coverage report
+
+docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors
+	.venv-dev/bin/python docs/troubleshooting/generate.py
+	.venv-dev/bin/python docs/protocol/generate.py
 
 models: runs/keypointnet/model.keras ## trains and converts all that ships: four hours on two cores, goes on where it was killed
 	mkdir -p runs/converted

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -34,6 +37,21 @@ def research_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no research data at {path}")
     return path
+
+
+def load_program(path: Path) -> ModuleType:
+    """A Python file that is not part of the package, such as a generator in docs/, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def error_lists() -> ModuleType:
+    """The program that lists every error text of the package."""
+    return load_program(REPOSITORY / "docs/troubleshooting/generate.py")
 
 
 SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))

@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -21,8 +22,9 @@ FREE = "tcp://127.0.0.1:0"
 
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def refused(capsys: pytest.CaptureFixture[str], error_lists: ModuleType) -> Callable[..., str]:
     """Runs a command that must fail before it says anything else; gives the error without its prefix."""
+    page = error_lists.PAGE.read_text()
 
     def run(*argv: object) -> str:
         assert main([str(arg) for arg in argv]) == 2
@@ -30,6 +32,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert captured.out == ""
         (line,) = captured.err.splitlines()
         assert line.startswith("fkp-edge: error: ")
+        assert error_lists.find(line, page), f"{line!r} cannot be found in {error_lists.PAGE.name}"
         return line.removeprefix("fkp-edge: error: ")
 
     return run
@@ -638,6 +641,13 @@ def test_errors_of_several_lines_come_as_one(refused, tmp_path: Path):
         (["predict"], "the following arguments are required: PATH"),
         (["predict", "a.jpg", "--threads", "0"], "argument --threads: '0' is not a positive whole number"),
         (["predict", "a.jpg", "--threads", "two"], "argument --threads: 'two' is not a positive whole number"),
+        (["predict", "a.jpg", "--threads", "65"], "argument --threads: 65 is too many; expected at most 64"),
+        (["run", "--max-faces", "5"], "argument --max-faces: 5 is too many; expected at most 4"),
+        (["watch", "--wait", "soon"], "argument --wait: 'soon' is not a number of seconds, 0 to 86400"),
+        (
+            ["convert", "m.h5", "--data", ".", "--out", "m.tflite", "--max-loss", "0%"],
+            "argument --max-loss: '0%' is not a percentage above 0, such as 1%",
+        ),
         (["eval", "m.tflite"], "the following arguments are required: --data"),
         (["eval", "m.tflite", "--data", ".", "--crops", "best"], "argument --crops: invalid choice: 'best'"),
         (["train", "r.toml", "--data", "."], "the following arguments are required: --out"),

@@ -266,6 +266,23 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("http") or (page.parent / target).exists(), target
 
 
+def anchors(page: Path) -> set[str]:
+    """What the forge calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_to_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(((?!http)[^)#]*)#([^)]+)\)", page.read_text()):
+        assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+def test_the_index_has_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", (REPOSITORY / "docs/README.md").read_text()))
+    assert linked == {page.name for page in REPOSITORY.glob("docs/*.md")} - {"README.md"}
+
+
 def test_the_python_example_reads_the_stream(tmp_path: Path) -> None:
     example = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     run = [sys.executable, "-m", "fkp_edge", "run", "--source", "demo", "--stream", "tcp://127.0.0.1:0"]
@@ -278,3 +295,29 @@ def test_the_python_example_reads_the_stream(tmp_path: Path) -> None:
             program.kill()
         process.terminate()
     assert all(re.fullmatch(r"1 \(\d+\.\d+, \d+\.\d+\)\n", line) for line in lines), lines
+
+
+def test_figures_of_the_boards_come_from_the_results() -> None:
+    text = " ".join((REPOSITORY / "docs/boards.md").read_text().split())
+    counted = {
+        entry["model"].removesuffix("-int8.tflite"): entry["instructions"]
+        for entry in results("instructions")["models"]
+    }
+    frames = {row["machine"]: row["instructions"] for row in results("engine_arm64")["rows"]}
+    pi4, pi5 = frames["pi4 bookworm"], frames["pi5 bookworm"]
+    for words, model in (("15 points", "keypoints"), ("68 points", "keypoints68")):
+        row = [f"{counted[model][board] / 1e6:.2f}" for board in ("pi4", "pi5")]
+        assert f"| one inference, int8, {words} | {' | '.join(row)} |" in text
+    assert f"all of it | {pi4['tracked_frame'] / 1e6:.2f} | {pi5['tracked_frame'] / 1e6:.2f} |" in text
+    assert f"| a search of a 640x480 frame | {pi4['search'] / 1e6:.0f} | {pi5['search'] / 1e6:.0f} |" in text
+    searches = [frames[f"{board} bookworm"]["search"] / counted["keypoints"][board] for board in ("pi4", "pi5")]
+    assert f"what {searches[0]:.0f} inferences cost on a Pi 4, and {searches[1]:.0f} on a Pi 5" in text
+    assert f"took {results('soak')['memory']['end_mb']:.0f} MB on x86-64" in text
+    assert f"environment has {results('install')['environment_mb']} MB" in text
+
+
+def test_figures_of_the_tutorial_come_from_the_results() -> None:
+    text = " ".join((REPOSITORY / "docs/tutorial.md").read_text().split())
+    row = next(row for row in results("published")["rows"] if row["recipe"] == "keypointnet")
+    assert f"`epochs = {row['epochs']}` below `[fit]` took {row['minutes']:.0f} minutes" in text
+    assert f"gave {row['int8']['rmse_px']:.2f} px of error" in text

@@ -1,15 +1,23 @@
-"""The bare install: the wheel in an environment of its own, without TensorFlow, doing the main job."""
+"""What is built, and the bare install: the wheel in an environment of its own, without TensorFlow, at its main job."""
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import os
+import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 
 import pytest
+
+import fkp_edge
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DESKTOP_ONLY = {"tensorflow", "tf-keras", "tf_keras", "keras", "matplotlib", "pandas", "scikit-learn", "opencv-python"}
@@ -32,13 +40,86 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-def test_the_wheel_holds_the_package_its_models_and_its_licences(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    wanted = ("models/keypoints-int8.tflite", "models/keypoints-float32.tflite", "data/eileen_collins.jpg")
-    wanted += tuple(f"stream/web/static/page.{ending}" for ending in ("html", "css", "js"))
-    assert {f"fkp_edge/{name}" for name in wanted} <= set(names)
-    assert {name.rsplit("/", 1)[1] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
-    assert not [name for name in names if name.startswith(("tests/", "train/", "benchmarks/"))]
+def build(folder: Path, out: Path) -> tuple[Path, Path]:
+    """The wheel and the sdist of the project in `folder`, built into `out`."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", str(out)]
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "1700000000"}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=120)
+    return next(out.glob("*.whl")), next(out.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Wheel and sdist, built from the clone."""
+    pytest.importorskip("hatchling", reason="hatchling is in fkp-edge[dev]")
+    return build(REPOSITORY, tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def metadata(built: tuple[Path, Path]) -> Message:
+    """What the wheel says of itself."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        return message_from_bytes(wheel.read(next(n for n in wheel.namelist() if n.endswith("/METADATA"))))
+
+
+def in_clone(*patterns: str) -> set[str]:
+    """The files that git has or would take."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no git clone to compare with")
+    return {name for name in listed.stdout.splitlines() if (REPOSITORY / name).exists()}
+
+
+def test_two_builds_give_the_same_bytes(built: tuple[Path, Path], tmp_path: Path) -> None:
+    again = build(REPOSITORY, tmp_path)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in built]
+
+
+def test_the_sdist_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+    wheel, sdist = built
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    again, _ = build(tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path / "again")
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_the_wheel_holds_the_package_and_its_licences(built: tuple[Path, Path]) -> None:
+    names = set(zipfile.ZipFile(built[0]).namelist())
+    about = {name for name in names if ".dist-info/" in name}
+    assert names - about == in_clone("fkp_edge")
+    assert {name.rsplit("/", 1)[1] for name in about if "/licenses/" in name} == {"LICENSE", "NOTICE"}
+
+
+def test_the_sdist_holds_the_clone_and_nothing_else(built: tuple[Path, Path]) -> None:
+    with tarfile.open(built[1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names == in_clone() - {".ci/run"} | {"PKG-INFO"}
+
+
+def test_the_metadata_is_complete(metadata: Message) -> None:
+    wanted = ("Name", "Summary", "Author", "License-Expression", "Keywords", "Requires-Python")
+    assert [name for name in wanted if not metadata[name]] == []
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload().startswith("# fkp-edge")
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+    assert metadata.get_all("Provides-Extra") == ["convert", "dev", "mqtt", "osc", "train", "web"]
+
+
+def test_the_version_comes_from_one_place(metadata: Message) -> None:
+    said = subprocess.run([sys.executable, "-m", "fkp_edge", "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"fkp-edge {fkp_edge.__version__}\n"
+    assert metadata["Version"] == fkp_edge.__version__
+    assert fkp_edge.__version__ not in (REPOSITORY / "pyproject.toml").read_text()
+
+
+def test_what_is_no_text_has_its_licence_in_the_notice() -> None:
+    """Text is this project's; pictures and weights come from somewhere."""
+    named = re.findall(r"^([\w./*-]+(?:, [\w./*-]+)*)$", (REPOSITORY / "NOTICE").read_text(), re.MULTILINE)
+    patterns = [pattern for line in named for pattern in line.split(", ") if "/" in pattern]
+    binary = {name for name in in_clone() if b"\0" in (REPOSITORY / name).read_bytes()[:4096]}
+    assert len(binary) >= 8
+    assert {name for name in binary if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)} == set()
 
 
 def test_the_wheel_stays_small(wheel: Path) -> None:

@@ -134,7 +134,7 @@ class Tuner(Fitter):
     def before_step(self) -> None:
         """Lets the pruning schedule, where there is one, do its part."""
         if self.hook:
-            self.hook(self.model, int(self.optimizer.iterations))
+            self.hook(self.model, int(self.optimizer.iterations.numpy()))
 
 
 def tune(

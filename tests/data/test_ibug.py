@@ -241,3 +241,9 @@ def test_afw_points_are_0_based(research_data: Path):
 def test_afw_scenes_have_185_photographs_and_337_faces(research_data: Path):
     scenes = read_scenes(research_data / "test" / "scenes")
     assert (len(scenes), sum(len(s.faces) for s in scenes), sum(len(s.ignore) for s in scenes)) == (185, 337, 71)
+
+
+def test_points_all_in_one_place_are_no_face(pts):
+    path = pts("5 5\n" * 68)
+    with pytest.raises(InputError, match="has all its points in one place; expected a face"):
+        read_pts(path)

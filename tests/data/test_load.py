@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.data import load
+from fkp_edge.data import load, load_one
 from fkp_edge.errors import InputError
+from fkp_edge.geometry import Crop
 from fkp_edge.keypoints import FKP15, IBUG68
 
 
@@ -69,3 +70,18 @@ def test_a_folder_without_labels(tmp_path: Path):
     assert str(caught.value) == (
         f"no labelled faces in {tmp_path}; expected NAME.pts beside NAME.jpg, there or one folder below"
     )
+
+
+def test_several_sets_where_one_is_wanted(tmp_path: Path, write_pts):
+    for name in ("one", "two"):
+        write_pts(tmp_path / name / "a.pts")
+    with pytest.raises(InputError, match=r"holds 2 face sets; expected a folder with \.pts files or one CSV"):
+        load_one(tmp_path, IBUG68)
+
+
+def test_faces_as_ready_crops_keep_their_points_on_them(portrait_faces):
+    crops = portrait_faces.as_crops()
+    assert [image.shape for image in crops.images] == [(96, 96)] * 3
+    assert crops.points[0] == pytest.approx(crops.points[1], abs=0.5)  # the same face at another size
+    assert crops.crop(0) == Crop(47.5, 47.5, 96)
+    assert crops.as_crops() is crops

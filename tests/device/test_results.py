@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
+import struct
+import termios
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import cv2
 import numpy as np
@@ -139,3 +146,31 @@ def test_stills_find_nothing_in_noise(model: KeypointModel) -> None:
 @pytest.mark.parametrize("shape", [(1, 5000), (4000, 1), (1, 1), (24, 3000), (2000, 30)])
 def test_haar_takes_pictures_of_any_shape(detector: HaarDetector, shape: tuple[int, int]) -> None:
     assert detector.detect(np.zeros(shape, np.uint8)) == []
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[TextIO, int]]:
+    """What a program writes to a terminal of 30 columns, and the descriptor that shows it."""
+    shown, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 30, 0, 0))
+    with open(inside, "w") as out:  # noqa: PTH123 - a descriptor
+        yield out, shown
+    os.close(shown)
+
+
+def test_status_on_a_terminal_rewrites_one_line_that_never_wraps(demo_frames: list[Frame], terminal) -> None:
+    out, shown = terminal
+    status = StatusLine(out)
+    status(demo_frames[0], seen(demo_frames[0]))
+    status.end()
+    text = os.read(shown, 4096).decode()
+    assert text.startswith("\rframe      0  tracking")
+    assert text.endswith("\r\n")
+    assert len(text.strip()) == 29
+
+
+def test_a_model_of_other_points_has_no_jitter(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    face = Face(1, 0.9, (0, 0, 9, 9), np.zeros((68, 2), np.float32))
+    summary(demo_frames[0], Observation(0, 0, State.TRACKING, faces=(face,)))
+    assert summary.jitter_px is None

@@ -32,8 +32,9 @@ from fkp_edge.device.sources import (
     without_password,
 )
 from fkp_edge.device.sources.fakes import FakeVideoCapture
+from fkp_edge.device.sources.picamera import picamera_available
 from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
-from fkp_edge.errors import InputError, SourceError
+from fkp_edge.errors import InputError, MissingPartError, SourceError
 from fkp_edge.observation import Frame
 
 FRAMES = 60
@@ -408,3 +409,14 @@ def test_a_picamera_whose_frames_change_their_size_is_an_error_and_loses_no_requ
     with pytest.raises(SourceError, match=r"gave an array of \(60, 64\) after 1 frames, expected rows for 160x120"):
         source.read()
     assert camera.held == 0
+
+
+@pytest.mark.skipif(picamera_available(), reason="a Pi camera is here")
+def test_the_pi_camera_without_picamera2_says_what_to_install() -> None:
+    with pytest.raises((MissingPartError, SourceError), match=r"picamera2|libcamera sees no Pi camera"):
+        open_source("picamera")
+
+
+def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none.mp4 does not exist; expected a video file, a folder of pictures or a"):
+        VideoSource(tmp_path / "none.mp4")

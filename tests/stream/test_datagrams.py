@@ -79,3 +79,11 @@ def test_any_bytes_give_a_message_or_a_stream_error(hello, observe):
         except StreamError:
             refused += 1
     assert 1000 < refused < 3000
+
+
+def test_a_hello_datagram_that_holds_another_message_is_refused(hello, line):
+    good = encode_datagram(hello)
+    body = line(1).rstrip(b"\n")
+    bad = good[:6] + (8 + len(body)).to_bytes(2, "little") + body
+    with pytest.raises(StreamError, match="a hello datagram holds ObservationMessage; expected a hello"):
+        decode_datagram(bad)

@@ -81,7 +81,8 @@ FULL = """
 import pathlib, resource, sys
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.recording import Recorder
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
 recorder = Recorder(pathlib.Path(sys.argv[1]))
 for i in range(2500):
     recorder.write(sys.argv[2].encode() + b"\\n")
@@ -89,6 +90,7 @@ try:
     recorder.close()
 except StreamError as error:
     print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # coverage writes its own file at the end
 """
 
 

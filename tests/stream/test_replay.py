@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from fkp_edge.errors import InputError
@@ -117,3 +119,40 @@ def test_csv_holds_no_formula(tmp_path, hello, line):
         recorder.write(line(1))
     export_csv(tmp_path / "a", tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text().splitlines()[0].split(",")[14] == "'=1+1_x"
+
+
+def test_a_hello_on_the_way_changes_nothing_of_the_table(tmp_path, hello, line):
+    again = msgspec.structs.replace(hello, server_ns=99)
+    with Recorder(tmp_path / "a") as recorder:
+        for text in (encode(hello), line(1), encode(again), line(2)):
+            recorder.write(text)
+    assert export_csv(tmp_path / "a", tmp_path / "a.csv") == 2
+
+
+def test_points_that_change_on_the_way_make_no_table(tmp_path, hello, line):
+    other = msgspec.structs.replace(hello, points=hello.points[::-1])
+    with Recorder(tmp_path / "a") as recorder:
+        for text in (encode(hello), line(1), encode(other), line(2)):
+            recorder.write(text)
+    with pytest.raises(InputError, match="changes its points on the way; one table cannot hold both"):
+        export_csv(tmp_path / "a", tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_a_table_that_cannot_be_written_is_an_error(recording):
+    with pytest.raises(InputError, match=r"cannot write /nowhere/a\.csv: No such file or directory; name a file in"):
+        export_csv(recording, Path("/nowhere/a.csv"))
+
+
+def test_a_replay_says_what_the_newest_hello_said(tmp_path, hello, line):
+    later = msgspec.structs.replace(hello, source="another")
+    with Recorder(tmp_path / "a") as recorder:
+        for text in (encode(hello), line(1), encode(later), line(2)):
+            recorder.write(text)
+    playing = Replay(tmp_path / "a", [UnixAddress(str(tmp_path / "s"))], Access())
+    running = threading.Thread(target=playing.run, kwargs={"fast": True})
+    running.start()
+    with connect(f"unix://{tmp_path}/s", reconnect=False) as client:
+        seen = [next(client) for _ in range(3)]
+    running.join(5)
+    assert [getattr(message, "sequence", "hello") for message in seen] == ["hello", 1, 2]

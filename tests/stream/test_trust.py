@@ -5,10 +5,10 @@ import json
 import pytest
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream import TcpAddress, UdpAddress, UnixAddress, WebAddress, connect, encode
+from fkp_edge.stream import TcpAddress, UdpAddress, UnixAddress, WebAddress, connect, encode, parse_address
 from fkp_edge.stream.line_client import Limits
 from fkp_edge.stream.messages import Auth
-from fkp_edge.stream.trust import check_reach, read_token, same_token
+from fkp_edge.stream.trust import check_reach, read_password, read_token, same_token
 
 TOKEN = "0123456789abcdef"
 
@@ -111,3 +111,26 @@ def test_a_unix_socket_asks_for_no_token(open_server, hello, tmp_path):
     address = UnixAddress(str(tmp_path / "s"))
     with LineServer(address, lambda: hello, token=TOKEN), connect(str(address)) as client:
         assert next(client) == hello
+
+
+def test_a_password_is_the_first_line(tmp_path):
+    path = tmp_path / "password"
+    path.write_text("a b c\nsecond line\n")
+    assert read_password(path) == "a b c"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [(b"", "is empty"), (b"\n", "is empty"), (b"\xff\xfe", "cannot read password file")]
+)
+def test_what_is_no_password_is_refused(tmp_path, content, text):
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    with pytest.raises(StreamError, match=rf"{text}.*; expected one line of text"):
+        read_password(path)
+
+
+def test_mqtt_beyond_loopback_needs_tls_or_insecure():
+    with pytest.raises(StreamError, match=r"in the clear; say mqtts:// for TLS"):
+        check_reach(parse_address("mqtt://10.0.0.1:1883"), token=None, insecure=False)
+    check_reach(parse_address("mqtts://10.0.0.1:8883"), token=None, insecure=False)
+    check_reach(parse_address("mqtt://10.0.0.1:1883"), token=None, insecure=True)

@@ -22,7 +22,7 @@ from fkp_edge.keypoints import FKP15
 from fkp_edge.observation import Face
 from fkp_edge.stream import WebAddress, connect, decode_server, encode
 from fkp_edge.stream.web import PUBLIC, Histogram, LivePage, PageParts, WebServer
-from fkp_edge.stream.web.metrics import temperature_c
+from fkp_edge.stream.web.metrics import Numbers, render, temperature_c
 from fkp_edge.stream.web.uploads import picture_size
 
 TOKEN = "0123456789abcdef"
@@ -330,3 +330,15 @@ def test_closing_ends_every_viewer(serve, observe):
         served.server.close()
         assert list(client) == []
     show(served, observe(1), grey(1))
+
+
+def test_metrics_say_nothing_of_what_is_not_known():
+    numbers = Numbers(1, 0, "tracking", None, {}, 0, {}, None)
+    text = render(numbers)
+    assert "fkp_edge_frames_total 1" in text
+    assert not [name for name in ("temperature", "frame_age", "stage_seconds") if name in text]
+    assert "fkp_edge_temperature_celsius 51.5" in render(numbers._replace(temperature_c=51.5))
+
+
+def test_a_name_of_a_host_is_bounded(serve):
+    assert serve().ask("/", Host="a" * 5000)[0] == 403
