@@ -45,6 +45,8 @@ Detect = Callable[[NDArray[np.uint8]], Sequence[Proposal]]
 class SearchSettings(HaarSettings, frozen=True, kw_only=True):
     """How hard to look, how often, and for what."""
 
+    min_neighbors: Annotated[int, Meta(ge=0, le=100)] = 1
+    """Fewer than for Haar alone: the score tells faces from the rest, and more of them are proposed."""
     cpu_share: Annotated[float, Meta(ge=0.01, le=1)] = 0.5
     """Of one core, for searches in live video; recordings are searched whatever it costs."""
     tilted: bool = True

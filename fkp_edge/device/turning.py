@@ -20,16 +20,23 @@ TURNS = (30.0, -30.0)
 
 
 class TurningDetector:
-    """Proposes upright faces; where there are none, each time those of the next turn. Not for two threads at once."""
+    """Proposes upright faces; where there are none, those of the next turn. Not for two threads at once.
+
+    Upright boxes that hold no face must not keep a tilted one from being found, so each second time in a row that there
+    are some, those of a turn come after them.
+    """
 
     def __init__(self, detector: HaarDetector) -> None:
         self._detector = detector
         self._turns = itertools.cycle(TURNS)
+        self._upright_alone = False
+        """What was proposed last were upright boxes alone."""
 
     def detect(self, grey: NDArray[np.uint8]) -> Sequence[Box | Crop]:
         """Boxes of faces in `grey` (H, W), or crops that are turned as the face is."""
         boxes = self._detector.detect(grey)
-        return boxes or self.detect_turned(grey, next(self._turns))
+        self._upright_alone = bool(boxes) and not self._upright_alone
+        return boxes if self._upright_alone else [*boxes, *self.detect_turned(grey, next(self._turns))]
 
     def detect_turned(self, grey: NDArray[np.uint8], degrees: float) -> list[Crop]:
         """Crops of faces in `grey` (H, W) that are tilted by about `degrees` clockwise, the largest first."""

@@ -14,7 +14,7 @@ from fkp_edge.device.engine import Engine
 from fkp_edge.device.haar import HaarDetector
 from fkp_edge.device.search import InlineSearch, ThreadedSearch
 from fkp_edge.device.turning import TurningDetector
-from fkp_edge.geometry import crop_from_track
+from fkp_edge.geometry import Crop, crop_from_track
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import FKP15, Points
 from fkp_edge.observation import Frame, State
@@ -59,6 +59,15 @@ def test_pictures_of_any_shape_are_turned(detector: HaarDetector, shape: tuple[i
 
 def test_upright_faces_come_first_and_turns_only_without_them(detector: HaarDetector, demo_frames: list[Frame]) -> None:
     assert TurningDetector(detector).detect(demo_frames[0].grey) == detector.detect(demo_frames[0].grey)
+
+
+def test_upright_boxes_that_stay_do_not_keep_tilted_faces_from_being_proposed(
+    detector: HaarDetector, demo_frames: list[Frame]
+) -> None:
+    both = np.hstack([demo_frames[0].grey, tilted(demo_frames[0], 30)[0]])
+    turning = TurningDetector(detector)
+    kinds = [{type(proposal) for proposal in turning.detect(both)} for _ in range(3)]
+    assert kinds == [{tuple}, {tuple, Crop}, {tuple}]
 
 
 @pytest.mark.parametrize("degrees", [-40, 40])
