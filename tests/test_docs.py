@@ -80,6 +80,16 @@ def test_rows_of_68_points_come_from_the_results(name: str) -> None:
     assert f"| {name} | {after['faces']} | {nme} | {after['failures_percent']:.1f} % |" in README
 
 
+def test_figures_of_the_small_file_come_from_the_results() -> None:
+    sets = accuracy("gt")["keypoints-small-int8.tflite"]["sets"]
+    counts = {entry["model"]: entry for entry in results("instructions")["models"]}
+    small, whole = (counts[f"keypoints{name}-int8.tflite"]["instructions"] for name in ("-small", ""))
+    text = " ".join(README.split())
+    assert f"{sets['afw']['nme_percent']:.2f} % on AFW and {sets['ytf']['nme_percent']:.2f} % on YouTube Faces" in text
+    fewer = [f"{100 * (1 - small[board] / whole[board]):.0f} %" for board in ("pi4", "pi5")]
+    assert f"{fewer[0]} fewer instructions on a Pi 4's core and {fewer[1]} fewer on a Pi 5's" in text
+
+
 def test_instructions_come_from_the_results() -> None:
     entry = next(e for e in results("instructions")["models"] if e["model"] == "keypoints-int8.tflite")
     pi4, pi5 = (entry["instructions"][board] / 1e6 for board in ("pi4", "pi5"))
@@ -305,7 +315,9 @@ def test_figures_of_the_boards_come_from_the_results() -> None:
     }
     frames = {row["machine"]: row["instructions"] for row in results("engine_arm64")["rows"]}
     pi4, pi5 = frames["pi4 bookworm"], frames["pi5 bookworm"]
-    for words, model in (("15 points", "keypoints"), ("68 points", "keypoints68")):
+    named = {"15 points": "keypoints", "68 points": "keypoints68"}
+    named["15 points, `keypoints-small-int8`"] = "keypoints-small"
+    for words, model in named.items():
         row = [f"{counted[model][board] / 1e6:.2f}" for board in ("pi4", "pi5")]
         assert f"| one inference, int8, {words} | {' | '.join(row)} |" in text
     assert f"all of it | {pi4['tracked_frame'] / 1e6:.2f} | {pi5['tracked_frame'] / 1e6:.2f} |" in text
