@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("[!.]*/**/README.md")})
 OTHERS = {
     "apt": "changes the system",
-    "sudo": "changes the system",
+    "sudoedit": "an editor",
     "pip": "fetches packages",
     "scp": "another machine",
     "mkdir": "part of what follows",
@@ -62,6 +62,10 @@ DEMO = {"fkp-edge run": "fkp-edge run --source demo --fast --stream tcp://127.0.
 TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > token; chmod 600 token"
 CAMERA = "a camera; test_sources.py has a fake one"
 DATA = "the research data"
+EXAMINED = {"doctor": "doctor | grep '^22 checks:'"}
+"""It ends with 1 where the machine that this runs on has a fault."""
+NO_SERVICE = {" && sudo systemctl restart fkp-edge": ""}
+MEASURES = "measures for minutes; the one that compares is run after a quick one"
 TRAINS = "trains for minutes to hours; tests/train trains small networks"
 CONVERTS = "a trained network; tests/convert converts small ones"
 
@@ -96,6 +100,39 @@ WAYS: dict[str, Run | Left] = {
     "fkp-edge run --config slow.toml": Run(DEMO),
     "fkp-edge run --source demo &": Left("test_clients.py runs it with the next line"),
     "cc -O2 -o example clients/example.c -lm && ./example 127.0.0.1 8765": Left("test_clients.py"),
+    # operations: without root, and in the test's folder instead of the system's
+    "sudo device/install.sh --dry-run": Left("wants apt; test_install.py does so where it is there"),
+    "sudo device/install.sh": Left("changes the system; make test-install does so in roots of its own"),
+    "fkp-edge status": Run({"status": "status STREAM"}, watches=True),
+    "fkp-edge doctor": Run(EXAMINED),
+    "sudo -u fkp-edge fkp-edge doctor --config /etc/fkp-edge/config.toml": Run(
+        {"sudo -u fkp-edge ": "", "/etc/fkp-edge/config.toml": "slow.toml | grep '^22 checks:'"}
+    ),
+    "python3 -m fkp_edge doctor": Run(EXAMINED),
+    "sudo fkp-edge run --config /etc/fkp-edge/config.toml --check && sudo systemctl restart fkp-edge": Run(
+        {"sudo fkp-edge run": "fkp-edge run --stream tcp://127.0.0.1:0", "/etc/fkp-edge/config.toml": "slow.toml"}
+        | NO_SERVICE
+    ),
+    "sudo fkp-edge model install new.tflite && sudo systemctl restart fkp-edge": Run(
+        {"sudo fkp-edge": "fkp-edge", "new.tflite": "mine-int8.tflite new.tflite"} | NO_SERVICE
+    ),
+    "sudo fkp-edge model rollback && sudo systemctl restart fkp-edge": Run(
+        {"sudo fkp-edge": "fkp-edge", "rollback": "rollback place.tflite"} | NO_SERVICE
+    ),
+    # performance, contributing a result, benchmarks/peers
+    "make bench": Left("fetches packages and measures for minutes"),
+    "fkp-edge bench": Left(MEASURES),
+    "fkp-edge bench --data DATA/test --report bench.html": Left(DATA),
+    "fkp-edge bench --json > before.json": Left(MEASURES),
+    "fkp-edge bench --json > after.json": Left(MEASURES),
+    "fkp-edge bench compare before.json after.json --fail-on 10%": Run(
+        {
+            "fkp-edge bench": "fkp-edge bench keypoints-int8 --quick --json > before.json "
+            "&& cp before.json after.json && fkp-edge bench"
+        }
+    ),
+    "python benchmarks/peers/run.py DATA benchmarks/results/peers.json --cache ~/.cache/fkp-edge-peers": Left(DATA),
+    "python benchmarks/peers/page.py": Left("writes into the pages; test_peers.py compares them with the results"),
     # tutorial, train/, convert/
     "python3 -m venv .venv-dev && . .venv-dev/bin/activate": Left("makes the environment that this runs in"),
     "fkp-edge data kaggle --out kaggle": Left("an account at Kaggle; test_competition.py has a client of its own"),
@@ -143,13 +180,18 @@ def commands() -> dict[str, list[str]]:
 
 
 def ours(command: str) -> bool:
-    return command.split()[0] not in OTHERS
+    return bare(command).split()[0] not in OTHERS
+
+
+def bare(command: str) -> str:
+    """`command` as the user calls it who may: without `sudo`, and without where its output goes."""
+    return re.sub(r"\bsudo (-u \S+ )?|> [^\s;|&]+", "", command)
 
 
 def parts(command: str) -> list[list[str]]:
     """The programs that a line calls, with their arguments."""
     words = [[]]
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=";|&")
+    lexer = shlex.shlex(bare(command), posix=True, punctuation_chars=";|&")
     lexer.whitespace_split = True
     for word in lexer:
         if set(word) <= set(";|&"):
@@ -193,8 +235,13 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the commands read: everything in it is shipped or drawn."""
     folder = tmp_path_factory.mktemp("inputs")
-    model = REPOSITORY / "fkp_edge/models/keypoints-int8.tflite"
-    (folder / "mine-int8.tflite").write_bytes(model.read_bytes())
+    models = REPOSITORY / "fkp_edge/models"
+    for name, shipped in (
+        ("mine-int8.tflite", "keypoints-int8.tflite"),
+        ("place.tflite", "keypoints-int8.tflite"),
+        ("place.tflite.previous", "keypoints-float32.tflite"),
+    ):
+        (folder / name).write_bytes((models / shipped).read_bytes())
     (folder / "token").write_text("0123456789abcdefghij\n")
     boards = (REPOSITORY / "docs/boards.md").read_text()
     (folder / "slow.toml").write_text(re.search(r"```toml\n(.*?)```", boards, re.DOTALL)[1])

@@ -57,6 +57,17 @@ def test_either_of_two_texts_is_listed(error_lists):
     assert read(error_lists, source) == ["it is absent", "… is broken"]
 
 
+def test_the_texts_of_a_shell_script_are_read(error_lists):
+    script = 'fail() {\n}\n[ -f "$1" ] || fail "$1 is absent"\nfail "$(python3 --version) is too old for $home"\n'
+    assert error_lists.shell_templates(script) == ["… is absent", "… is too old for …"]
+
+
+def test_the_page_has_the_messages_of_the_installer(error_lists):
+    assert error_lists.find("install.sh: error: --purge goes with --uninstall", PAGE) == [
+        "--purge goes with --uninstall"
+    ]
+
+
 def test_what_was_written_under_a_message_stays_with_it(error_lists):
     before = "<!-- errors: made -->\n- `gone for good`\n- `still the same`\n  Turn it off.\n<!-- end -->"
     source = (

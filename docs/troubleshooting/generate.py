@@ -2,8 +2,9 @@
 
     python docs/troubleshooting/generate.py
 
-A list stands between `<!-- errors: MODULES -->` and `<!-- end -->`. What somebody wrote, indented, under a message
-stays with it; what stood under a message that is gone is printed, to be written again or forgotten. A test compares.
+A list stands between `<!-- errors: MODULES -->` and `<!-- end -->`; a shell script is named by its path. What somebody
+wrote, indented, under a message stays with it; what stood under a message that is gone is printed, to be written again
+or forgotten. A test compares.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def read_modules(root: Path = REPOSITORY) -> tuple[Module, ...]:
     return tuple(module for module in every if module.name not in NOT_SHIPPED)
 
 
+@cache
 def error_names(modules: tuple[Module, ...]) -> set[str]:
     """`FkpEdgeError` and every class that derives from it."""
     classes = [node for module in modules for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
@@ -86,6 +88,11 @@ def templates(module: Module, modules: tuple[Module, ...]) -> list[str]:
                     found |= dict.fromkeys(texts(value, scope.known), call.lineno)
     ordered = sorted(found, key=lambda text: found[text])
     return [text for text in ordered if sum(map(str.isalpha, text)) >= FEWEST_LETTERS]
+
+
+def shell_templates(script: str) -> list[str]:
+    """The texts that a shell script gives to its `fail`."""
+    return [re.sub(r"\$\([^)]*\)|\$\w+", GAP, text) for text in re.findall(r'\bfail "([^"]*)"', script)]
 
 
 def texts(node: ast.expr, known: Constants) -> list[str]:
@@ -128,7 +135,7 @@ class Scope:
 
 def scopes(module: Module, modules: tuple[Module, ...]) -> Iterator[Scope]:
     """The parts of `module`, what is nested left out of what it is nested in."""
-    shared = {name: value for other in modules for name, value in other.constants.items()} | module.constants
+    shared = _all_constants(modules) | module.constants
     functions = [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for scope in (module.tree, *functions):
         nodes = list(_own_nodes(scope))
@@ -140,6 +147,11 @@ def scopes(module: Module, modules: tuple[Module, ...]) -> Iterator[Scope]:
             if isinstance(target, ast.Name)
         }
         yield Scope([node for node in nodes if isinstance(node, ast.Call)], shared | own)
+
+
+@cache
+def _all_constants(modules: tuple[Module, ...]) -> dict[str, ast.expr]:
+    return {name: value for other in modules for name, value in other.constants.items()}
 
 
 def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
@@ -169,6 +181,9 @@ def page(text: str, modules: tuple[Module, ...]) -> str:
     for module in modules:
         if found := templates(module, modules):
             of_group[_group(module.name, groups)] += found
+    for number, names in enumerate(groups):
+        for script in (name for name in names if name.endswith(".sh")):
+            of_group[number] += shell_templates((REPOSITORY / script).read_text())
     numbers = iter(of_group)
     return BLOCK.sub(lambda match: _listed(match, of_group[next(numbers)]), text)
 
