@@ -148,6 +148,14 @@ def test_figures_of_the_device_come_from_the_results() -> None:
         in text
     )
     assert f"instead of {tilted['upright']} " in text
+    default, profiles, *others = results("search_settings")["rows"]
+    assert (default["longest_side"], default["scale_factor"], default["min_neighbors"]) == (480, 1.1, 1)
+    alike = [row for row in others if (row["longest_side"], row["scale_factor"]) == (480, 1.1)]
+    one, three = (next(row for row in alike if row["min_neighbors"] == count) for count in (1, 3))
+    for name, words in (("val/scenes", " of their faces (validation"), ("test/scenes", ")")):
+        assert f"{one[name]['found_percent']} instead of {three[name]['found_percent']} %{words}" in text
+        assert one[name]["cost"] < 1.1 * three[name]["cost"]
+    assert f"would add {profiles['val/scenes']['found_percent'] - default['val/scenes']['found_percent']:.1f}" in text
     rows = results("crossing")["rows"]
     pairs, renamed = (sum(row[key] for row in rows) for key in ("pairs", "renamed"))
     assert f"Of {pairs} composed crossings of two people at three speeds none swapped them; in {renamed} the" in text
