@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from fkp_edge.device.pose import head_pose
 from fkp_edge.device.search import Proposal, Search
-from fkp_edge.device.sight import Sight, look_at, settle
+from fkp_edge.device.sight import MOST_LOOKS, Sight, agree, look_at
 from fkp_edge.device.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracker import BEHIND, SAME_FACE, Track, hidden_tracks, is_near, is_on
@@ -71,13 +71,15 @@ class Engine:
         self._tracks: list[Track] = []
         self._next_id = 1
         self._searched_ns: int | None = None
+        self._proposed: list[tuple[Crop, int]] = []
+        """Crops to look at, each with the number of that look."""
         self._last_sequence = -1
         self._shape: tuple[int, ...] = ()
 
     def process(self, frame: Frame) -> Observation:
         """What is seen in `frame`, given the frames before it."""
         if frame.grey.shape != self._shape:  # other pixels: no place in the frame before is one in this
-            self._tracks, self._shape = [], frame.grey.shape
+            self._tracks, self._proposed, self._shape = [], [], frame.grey.shape
         dropped = max(0, frame.sequence - self._last_sequence - 1)
         self._last_sequence = frame.sequence
         self._follow(frame)
@@ -144,35 +146,47 @@ class Engine:
 
     def _find(self, frame: Frame) -> None:
         """Searches the whole frame, where it is time to; follows what it finds."""
-        settings, unseen = self._settings, [track for track in self._tracks if not track.seen]
-        room = settings.max_faces - len(self._tracks) + len(unseen)
-        if not room:
+        if not self._room():
+            self._proposed = []
             return
-        every_s = settings.search_every_s if unseen or not self._tracks else settings.new_face_every_s
+        unseen = any(not track.seen for track in self._tracks)
+        every_s = self._settings.search_every_s if unseen or not self._tracks else self._settings.new_face_every_s
         since = None if self._searched_ns is None else frame.captured_ns - self._searched_ns
-        if since is not None and 0 <= since < every_s * 1e9:
-            return
-        boxes = self._search.look(frame)
-        if boxes is None:
-            return
-        self._searched_ns = frame.captured_ns
-        for sight in self._new_faces(frame, boxes, room):
-            self._follow_from_now(sight, frame)
+        if since is None or not 0 <= since < every_s * 1e9:
+            boxes = self._search.look(frame)
+            if boxes is not None:
+                self._searched_ns = frame.captured_ns
+                self._proposed = [(_as_crop(box), 1) for box in boxes[:MOST_BOXES]]
+        self._inspect(frame)
 
-    def _new_faces(self, frame: Frame, proposals: Sequence[Proposal], room: int) -> list[Sight]:
-        """At most `room` faces on which the network settles, in proposals where none is followed; the first first."""
-        seen = [track for track in self._tracks if track.seen]
-        found: list[Sight] = []
-        for crop in map(_as_crop, proposals[:MOST_BOXES]):
-            if len(found) == room or is_on(crop, seen):
+    def _room(self) -> int:
+        """New faces that may be followed."""
+        return self._settings.max_faces - sum(track.seen for track in self._tracks)
+
+    def _inspect(self, frame: Frame) -> None:
+        """Follows proposals on which the network settles, as `settle` does; largest first.
+
+        While a face is followed that takes one look a frame, so that frame is hardly later than others: the next look
+        is at the next frame, which is how tracking goes on anyway.
+        """
+        follows = any(track.seen for track in self._tracks)
+        while self._proposed and self._room():
+            crop, looks = self._proposed.pop(0)
+            seen = [track for track in self._tracks if track.seen]
+            if is_on(crop, seen):
                 continue
-            sight = settle(self._model, frame.grey, crop, self.times)
-            if not sight or sight.score < self._settings.found_score or not self._is_face(sight.crop, frame):
-                continue
-            twice = any(iou(box_around(sight.crop), box_around(other.crop)) >= SAME_FACE for other in found)
-            if not twice and not is_on(sight.crop, seen):
-                found.append(sight)
-        return found
+            sight = look_at(self._model, frame.grey, crop, self.times)
+            if not agree(crop, sight.crop):
+                if looks < MOST_LOOKS:
+                    self._proposed.insert(0, (sight.crop, looks + 1))
+            elif self._is_new(sight, seen, frame):
+                self._follow_from_now(sight, frame)
+            if follows:
+                return
+
+    def _is_new(self, sight: Sight, seen: Sequence[Track], frame: Frame) -> bool:
+        sure = sight.score >= self._settings.found_score
+        return sure and self._is_face(sight.crop, frame) and not is_on(sight.crop, seen)
 
     def _follow_from_now(self, sight: Sight, frame: Frame) -> None:
         now = frame.captured_ns
@@ -197,10 +211,11 @@ class Engine:
         points, crop = sight.points, sight.crop
         if track.smooth is not None:
             with self.times.stage("filter"):
-                rows = np.concatenate([points, [[crop.x, crop.y], [crop.side, 0.0]]])
+                rows = np.empty((len(points) + 2, 2))
+                rows[:-2], rows[-2:] = points, ((crop.x, crop.y), (crop.side, 0.0))
                 rows = track.smooth(rows, track.seen_ns, crop.side)
-                points, (x, y), side = rows[:-2].astype(np.float32), rows[-2].tolist(), float(rows[-1, 0])
-                crop = Crop(x, y, side, crop.roll)
+                (x, y), (side, _) = rows[-2:].tolist()
+                points, crop = rows[:-2].astype(np.float32), Crop(x, y, side, crop.roll)
         with self.times.stage("pose"):
             pose = head_pose(points, self._model.schema)
         track.face = Face(track.id, sight.score, box_around(crop), points, pose)

@@ -13,9 +13,10 @@ from fkp_edge.geometry import Crop, crop_from_track, extract
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points
 
-__all__ = ["Sight", "look_at", "settle"]
+__all__ = ["MOST_LOOKS", "Sight", "agree", "look_at", "settle"]
 
 MOST_LOOKS = 4
+"""At one proposal."""
 
 
 class Sight(NamedTuple):
@@ -52,13 +53,14 @@ def settle(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: Sta
     """
     for _ in range(MOST_LOOKS):
         sight = look_at(model, grey, crop, times)
-        if _agree(crop, sight.crop):
+        if agree(crop, sight.crop):
             return sight
         crop = sight.crop
     return None
 
 
-def _agree(a: Crop, b: Crop) -> bool:
+def agree(a: Crop, b: Crop) -> bool:
+    """Whether two crops show the same face alike, so that no other look is needed."""
     shift = math.hypot(a.x - b.x, a.y - b.y)
     turn = abs(math.remainder(a.roll - b.roll, 2 * math.pi))
     return shift < 0.08 * b.side and abs(math.log(a.side / b.side)) < 0.15 and turn < math.radians(8)

@@ -59,7 +59,7 @@ class OneEuro:
         if last is None or self._speeds is None or not 0 < dt <= LONGEST_GAP_S:
             return self._restart(new)
         step = new - last
-        if abs(complex(*step.sum(0).tolist())) > JUMP * side * len(step):
+        if math.hypot(*step.sum(0).tolist()) > JUMP * side * len(step):
             return self._restart(new)
         self._speeds += _share(SPEED_CUTOFF_HZ, dt) * (step / (dt * side) - self._speeds)
         speed = np.hypot(self._speeds[:, :1], self._speeds[:, 1:])
