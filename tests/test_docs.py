@@ -172,10 +172,8 @@ def test_figures_of_smoothing_come_from_the_results() -> None:
         f"it finds {chosen['min_cutoff_hz']:g} Hz and {chosen['beta']:g}: jitter {chosen['jitter_px']:.2f} px" in text
     )
     assert f"instead of {raw['jitter_px']:.2f}, lag {chosen['lag_ms']:.0f} ms; the defaults" in text
-    assert (
-        f"{ours['min_cutoff_hz']:g} Hz and {ours['beta']:g}, leave {ours['jitter_px']:.2f} px at the same lag" in text
-    )
-    assert round(ours["lag_ms"]) == round(chosen["lag_ms"])
+    default_line = f"{ours['min_cutoff_hz']:g} Hz and {ours['beta']:g}, leave {ours['jitter_px']:.2f} px and lag"
+    assert f"{default_line} {ours['lag_ms']:.0f} ms" in text
 
 
 def test_figures_of_clips_and_of_long_runs_come_from_the_results() -> None:
@@ -191,6 +189,19 @@ def test_figures_of_clips_and_of_long_runs_come_from_the_results() -> None:
     assert f"took {searching['cpu_share']:.2f} of a core with {searching['allowed']:.2f} allowed" in text
     assert memory["grown_mb"] <= 3
     assert searching["cpu_share"] <= searching["allowed"]
+
+
+def test_figures_of_live_frames_come_from_the_results() -> None:
+    live = results("live")
+    ratios = [found["searching"]["p99_over_p50"] for found in live["frame_times"]]
+    back = live["recovery"]
+    text = " ".join((REPOSITORY / "device/README.md").read_text().split())
+    assert f"frame is {min(ratios)} to {max(ratios)} times its median in five runs" in text
+    assert f"{back['median_s']} s later in the median, {back['most_s']} s at most, of {back['returns']} returns" in text
+    assert max(ratios) <= 2
+    assert back["most_s"] <= 0.3
+    assert back["found"] == back["returns"]
+    assert results("engine_cost")["results"][0]["process_over_invoke"] <= 1.6
 
 
 def test_figures_of_emulated_boards_come_from_the_results() -> None:
@@ -217,15 +228,12 @@ def test_figures_of_conversions_come_from_the_results() -> None:
     for name, row in rows.items():
         label = f"`train/published/{name.removeprefix('published-')}.toml`" if "-" in name else f"`{name}.toml`"
         assert f"| {label} | {conversion_row(row)} |" in text
-    int8, small, sparse = (rows[name] for name in ("int8", "small", "sparse"))
+    int8, small = rows["int8"], rows["small"]
     saved = {board: 1 - small["instructions"][board] / count for board, count in int8["instructions"].items()}
     flat = " ".join(text.split())
     assert f"{100 * saved['pi4']:.1f} % fewer instructions on a Pi 4's core and {100 * saved['pi5']:.1f} %" in flat
     assert saved["pi5"] >= 0.2
     assert small["macs"][1] <= 0.75 * int8["macs"][1]
-    lighter = 1 - sparse["sizes"]["int8"]["gzip_bytes"] / int8["sizes"]["int8"]["gzip_bytes"]
-    assert f"compressed file is {100 * lighter:.0f} % smaller" in flat
-    assert lighter >= 0.35
 
 
 @pytest.mark.parametrize("name", SHIPPED)
