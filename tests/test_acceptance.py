@@ -13,7 +13,7 @@ import pytest
 
 from fkp_edge.models import shipped_model
 
-INT8, FLOAT32 = "keypoints-int8.tflite", "keypoints-float32.tflite"
+INT8, FLOAT32, SMALL = "keypoints-int8.tflite", "keypoints-float32.tflite", "keypoints-small-int8.tflite"
 INT8_68, FLOAT32_68 = "keypoints68-int8.tflite", "keypoints68-float32.tflite"
 
 
@@ -25,7 +25,7 @@ def run_eval(*arguments: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def figures(research_data: Path) -> dict[str, dict[str, Any]]:
-    names = (INT8, FLOAT32, INT8_68, FLOAT32_68)
+    names = (INT8, FLOAT32, SMALL, INT8_68, FLOAT32_68)
     return run_eval(*(name.removesuffix(".tflite") for name in names), "--data", str(research_data / "test"))
 
 
