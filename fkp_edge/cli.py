@@ -1,4 +1,4 @@
-"""The command line. Handlers stand in `commands.py`; stages are imported when a command needs them."""
+"""The command line: what each command takes. What it does stands in `commands/`, imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -6,18 +6,35 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import TypeAlias
 
 from fkp_edge import __version__
+from fkp_edge.commands.arguments import (
+    DEFAULT_STREAM,
+    add_accelerator,
+    add_data,
+    add_model,
+    add_streams,
+    add_token,
+    faces,
+    percent,
+    positive,
+    seconds,
+    some_seconds,
+    threads,
+)
+from fkp_edge.commands.terminal import print_error
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.models import find_model
 
 __all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
-MOST_THREADS = 64
-MOST_FACES = 4
 MODEL_PLACE = Path("/var/lib/fkp-edge/model.tflite")
-DEFAULT_STREAM = "tcp://127.0.0.1:8765"
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What `add_subparsers` gives; the library has no public name for it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,17 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenCV and FFmpeg speak up on stderr beside our one line; read when cv2 is first imported
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    from fkp_edge import commands
-
     try:
-        return int(getattr(commands, args.command)(args))
+        command = import_module(f"fkp_edge.commands.{args.command}")
+        return int(getattr(command, args.command)(args))
     except BrokenPipeError:  # what reads our output went away: `fkp-edge watch --json | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (FkpEdgeError, OSError) as error:  # OSError: a full disk, a folder that may not be read
         if os.environ.get("FKP_EDGE_DEBUG"):
             raise
-        commands.print_error(error)
+        print_error(error)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -49,28 +65,64 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     _add_run(commands)
+    _add_stream_commands(commands)
+    _add_network_commands(commands)
+    _add_bench(commands)
+    _add_device_commands(commands)
+    _add_desktop_commands(commands)
+    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
+    return parser
+
+
+def _add_run(commands: Commands) -> None:
+    run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
+    run.add_argument(
+        "--source",
+        help="auto, picamera, v4l2:N, demo, a video file, a folder of pictures, a URL such as rtsp://HOST/PATH, or "
+        "gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes the Pi camera, else a "
+        "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
+    )
+    add_streams(run)
+    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
+    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
+    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
+    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+    run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
+    run.add_argument("--threads", type=threads, help="CPU threads of the network (default: 1)")
+    run.add_argument("--max-faces", type=faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
+    run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
+    run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
+    run.add_argument("--json", action="store_true", help="print the summary as JSON")
+    add_model(run)
+    # what is not given comes from the configuration, whose type has the defaults
+    run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
+    run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
+    run.add_argument("--check", action="store_true", help="look whether all this can be used, and end")
+    run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
+
+
+def _add_stream_commands(commands: Commands) -> None:
     watch = commands.add_parser("watch", help="show a stream")
     watch.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
     watch.add_argument("--json", action="store_true", help="print the stream's lines")
     watch.add_argument(
-        "--wait", type=_seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
+        "--wait", type=seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
     )
-    _add_token(watch)
-    watch.add_argument("--count", type=_positive, metavar="N", help="end after N observations")
-
+    add_token(watch)
+    watch.add_argument("--count", type=positive, metavar="N", help="end after N observations")
     watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
 
     status = commands.add_parser("status", help="how a running service is doing")
     status.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
     status.add_argument(
-        "--within", type=_some_seconds, default=3.0, metavar="S", help="seconds that a new frame may take (default: 3)"
+        "--within", type=some_seconds, default=3.0, metavar="S", help="seconds that a new frame may take (default: 3)"
     )
-    _add_token(status)
+    add_token(status)
     status.add_argument("--json", action="store_true", help="print it as JSON")
 
     replay = commands.add_parser("replay", help="stream a recording")
     replay.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
-    _add_streams(replay)
+    add_streams(replay)
     replay.add_argument(
         "--fast", action="store_true", help="as fast as clients read, from the first client on, not at its own pace"
     )
@@ -84,16 +136,18 @@ def build_parser() -> argparse.ArgumentParser:
     tune.add_argument("--plot", type=Path, metavar="FILE.png", help="draw jitter against lag of all settings tried")
     tune.add_argument("--json", action="store_true", help="print all settings tried as JSON")
 
+
+def _add_network_commands(commands: Commands) -> None:
     predict = commands.add_parser("predict", help="faces and keypoints in pictures")
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
     predict.add_argument("--json", action="store_true", help="print one JSON line a picture")
     predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture with its points there")
-    predict.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
-    _add_model(predict)
+    predict.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
+    add_model(predict)
 
     evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
     evaluate.add_argument("models", nargs="+", type=find_model, metavar="MODEL", help=".tflite file, or a shipped name")
-    _add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip")
+    add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip")
     evaluate.add_argument(
         "--crops",
         choices=("gt", "haar", "jitter"),
@@ -105,78 +159,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
-    _add_accelerator(evaluate)
+    add_accelerator(evaluate)
 
     verify = commands.add_parser("verify", help="golden cases of a model file on this device")
     verify.add_argument("model", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
-    _add_accelerator(verify)
+    add_accelerator(verify)
     verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
-    _add_bench(commands)
-    _add_model_commands(commands.add_parser("model", help="change the model file that a service runs, and back"))
 
-    doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
-    doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
-    doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
-    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-    _add_desktop_commands(commands)
-    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
-    return parser
-
-
-def _add_streams(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stream",
-        action="append",
-        metavar="URL",
-        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://, osc:// or "
-        "opentrack://HOST:PORT, mqtt://[USER@]HOST:PORT[/PREFIX]; may be given several times "
-        f"(default: {DEFAULT_STREAM})",
-    )
-    _add_token(parser)
-    parser.add_argument("--insecure", action="store_true", help="let whoever can reach an address read without a token")
-    parser.add_argument(
-        "--tls-cert", type=Path, metavar="FILE.pem", help="certificate for wss:// and a page over https"
-    )
-    parser.add_argument("--tls-key", type=Path, metavar="FILE.pem", help="its key")
-    parser.add_argument(
-        "--mqtt-password-file", type=Path, metavar="FILE", help="file with the password of mqtt://USER@"
-    )
-
-
-def _add_token(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token that clients must show")
-
-
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
-    run.add_argument(
-        "--source",
-        help="auto, picamera, v4l2:N, demo, a video file, a folder of pictures, a URL such as rtsp://HOST/PATH, or "
-        "gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes the Pi camera, else a "
-        "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
-    )
-    _add_streams(run)
-    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
-    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
-    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
-    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
-    run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
-    run.add_argument("--threads", type=_threads, help="CPU threads of the network (default: 1)")
-    run.add_argument("--max-faces", type=_faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
-    run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
-    run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
-    run.add_argument("--json", action="store_true", help="print the summary as JSON")
-    _add_model(run)
-    # what is not given comes from the configuration, whose type has the defaults
-    run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
-    run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
-    run.add_argument("--check", action="store_true", help="look whether all this can be used, and end")
-    run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
-
-
-def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_bench(commands: Commands) -> None:
     bench = commands.add_parser(
         "bench",
         help="latency of every stage, and accuracy lost against float, on this device",
@@ -194,12 +185,12 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     bench.add_argument("--data", type=Path, metavar="DIR", help="labelled faces: also measure the accuracy on them")
     bench.add_argument(
-        "--seconds", type=_seconds, default=75.0, metavar="S", help="of each model's open loop (default: 75)"
+        "--seconds", type=seconds, default=75.0, metavar="S", help="of each model's open loop (default: 75)"
     )
     bench.add_argument("--quick", action="store_true", help="some seconds in all: shows that it works, and little else")
     bench.add_argument(
         "--threads",
-        type=_threads,
+        type=threads,
         metavar="N",
         help="try the network on 1 to N threads (default: cores, at most 4)",
     )
@@ -208,15 +199,24 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     bench.add_argument("--json", action="store_true", help="print the result as JSON, on one line")
     bench.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
     bench.add_argument(
-        "--fail-on", type=_percent, metavar="P%", help="of compare: exit with 1 where something is worse by more"
+        "--fail-on", type=percent, metavar="P%", help="of compare: exit with 1 where something is worse by more"
     )
-    _add_accelerator(bench)
+    add_accelerator(bench)
 
 
-def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_device_commands(commands: Commands) -> None:
+    _add_model_commands(commands.add_parser("model", help="change the model file that a service runs, and back"))
+
+    doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
+    doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
+    doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_desktop_commands(commands: Commands) -> None:
     train = commands.add_parser("train", help="train a recipe (desktop; needs fkp-edge[train])")
     train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
-    _add_data(train, "folder that the recipe's folders lie in")
+    add_data(train, "folder that the recipe's folders lie in")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
     train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
@@ -226,7 +226,7 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
         "model", type=Path, metavar="MODEL", help="model.keras of a training run, your .keras or .h5, or a SavedModel"
     )
     convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
-    _add_data(convert, "folder with the labelled faces that the network was trained and validated on")
+    add_data(convert, "folder with the labelled faces that the network was trained and validated on")
     wanted = convert.add_mutually_exclusive_group(required=True)
     wanted.add_argument(
         "--out", type=Path, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
@@ -235,7 +235,7 @@ def _add_desktop_commands(commands: argparse._SubParsersAction[argparse.Argument
         "--scan", type=Path, metavar="DIR", help="instead: which layers can lose filters, and what that costs"
     )
     convert.add_argument(
-        "--max-loss", type=_percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
+        "--max-loss", type=percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
     )
     convert.add_argument(
         "--edgetpu", action="store_true", help="also compile for the Edge TPU (needs the vendor's edgetpu_compiler)"
@@ -255,11 +255,11 @@ def _add_model_commands(parser: argparse.ArgumentParser) -> None:
     install = actions.add_parser("install", help="put a file there if it is good here; the one before is kept")
     install.add_argument("file", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
     install.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
-    _add_accelerator(install)
+    add_accelerator(install)
 
     rollback = actions.add_parser("rollback", help="take the file before again; twice is back")
     rollback.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
-    _add_accelerator(rollback)
+    add_accelerator(rollback)
 
 
 def _add_data_commands(parser: argparse.ArgumentParser) -> None:
@@ -276,85 +276,14 @@ def _add_data_commands(parser: argparse.ArgumentParser) -> None:
     samples = actions.add_parser("samples", help="draw a sheet of faces with their points")
     samples.add_argument("file", type=Path, metavar="FILE", help=file_help)
     samples.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the sheet")
-    samples.add_argument("--count", type=_positive, default=32, metavar="N", help="faces (default: 32)")
+    samples.add_argument("--count", type=positive, default=32, metavar="N", help="faces (default: 32)")
     samples.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
 
     submit = actions.add_parser("submit", help="predict Kaggle's test set and write the submission file")
-    _add_model(submit)
-    submit.add_argument("--threads", type=_threads, default=1, help="CPU threads of the network (default: 1)")
-    _add_data(submit, "folder with Kaggle's test.csv or .zip and IdLookupTable.csv")
+    add_model(submit)
+    submit.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
+    add_data(submit, "folder with Kaggle's test.csv or .zip and IdLookupTable.csv")
     submit.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the submission")
 
     kaggle = actions.add_parser("kaggle", help="fetch the competition's files through the kaggle client")
     kaggle.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        type=find_model,
-        metavar="FILE.tflite",
-        help="model file, or the name of a shipped one: keypoints-int8 (default), keypoints68-int8",
-    )
-    parser.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
-    _add_accelerator(parser)
-
-
-def _add_accelerator(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--accelerator",
-        choices=("cpu", "edgetpu"),
-        default="cpu",
-        help="what runs the network; edgetpu needs a file compiled for it and a Coral device (default: cpu)",
-    )
-
-
-def _add_data(parser: argparse.ArgumentParser, text: str) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
-
-
-def _percent(text: str) -> float:
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0, such as 1%")
-    return value
-
-
-def _threads(text: str) -> int:
-    value = _positive(text)
-    if value > MOST_THREADS:  # the runtime crashes on thousands
-        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_THREADS}")
-    return value
-
-
-def _faces(text: str) -> int:
-    value = _positive(text)
-    if value > MOST_FACES:
-        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_FACES}")
-    return value
-
-
-def _some_seconds(text: str) -> float:
-    value = _seconds(text)
-    if value < 0.1:
-        raise argparse.ArgumentTypeError(f"{text} is too short; expected 0.1 seconds or more")
-    return value
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 to 86400")
-    return value

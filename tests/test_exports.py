@@ -56,23 +56,20 @@ EXPORTS = {
     "fkp_edge.verify": "STAGES TOLERANCES Difference Tolerance Verification verify",
 }
 
-COMMANDS = (
-    "bench_command commands convert_command data_commands doctor_command edgetpu_probe live model_command "
-    "predict_command publishing run_config status_command tune_command"
-)
+COMMANDS = "commands edgetpu_probe"
 """What stands behind the command line, and may change with it."""
 ELSEWHERE = "bench convert stream train"
 """Stages: the stream's exports are pinned in its own tests, those of the others are their commands."""
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert")  # and with it convert_command
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.commands.train", "fkp_edge.commands.convert")
 EXTRAS = {
     "fkp_edge.stream.web": "aiohttp",
     "fkp_edge.stream.ws_client": "aiohttp",
     "fkp_edge.stream.adapters.osc": "pythonosc",
     "fkp_edge.stream.adapters.mqtt": "paho",
 }
-EMPTY = ("fkp_edge.stream.adapters", "fkp_edge.bench")  # bench: its client process imports it, and must start soon
+EMPTY = ("fkp_edge.commands", "fkp_edge.stream.adapters", "fkp_edge.bench")  # imported where little may be
 
 
 def load(name: str):

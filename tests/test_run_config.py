@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fkp_edge.cli import build_parser, main
-from fkp_edge.run_config import IN_TABLES, RunConfig, as_arguments, read_run_config
+from fkp_edge.commands.run_config import IN_TABLES, RunConfig, as_arguments, read_run_config
 from fkp_edge.settings import Settings, format_toml, parse_settings, read_toml
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "device/config.toml"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from fkp_edge.cli import main
+from fkp_edge.commands.run_config import RunConfig
 from fkp_edge.device.tune import Followed, Setting, knee, plot, sweep
 from fkp_edge.errors import InputError
 from fkp_edge.observation import Face, Observation, State
-from fkp_edge.run_config import RunConfig
 from fkp_edge.settings import parse_settings
 from fkp_edge.stream import Hello, encode, from_observation
 from fkp_edge.stream.recording import Recording

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import cv2
 
-from fkp_edge import commands
+from fkp_edge.commands.network import open_model_of
+from fkp_edge.commands.terminal import print_error
 from fkp_edge.data import find_pictures, read_picture
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.draw import draw_face
 from fkp_edge.errors import InputError
-from fkp_edge.interpreter import KeypointModel
 from fkp_edge.model_file import write_whole
 
 __all__ = ["predict"]
 
 
-def predict(args: Namespace, model: KeypointModel) -> int:
-    """Prints what `model` finds in each picture, draws it where asked; 2 where a picture could not be read."""
+def predict(args: Namespace) -> int:
+    """Prints what the model finds in each picture, draws it where asked; 2 where a picture could not be read."""
+    model = open_model_of(args)
     paths = [path for given in args.paths for path in find_pictures(given)]
     finder = StillFinder(model)
     if args.draw:
@@ -32,7 +33,7 @@ def predict(args: Namespace, model: KeypointModel) -> int:
         try:
             picture = read_picture(path, color=True)
         except InputError as error:  # the other pictures are still wanted
-            commands.print_error(error)
+            print_error(error)
             unreadable += 1
             continue
         faces = finder.find(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]

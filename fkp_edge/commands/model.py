@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from fkp_edge.commands.terminal import quiet_runtime
 from fkp_edge.model_place import Placement, install_model, previous_of, roll_back
 
-__all__ = ["install", "rollback"]
+__all__ = ["model"]
 
 RESTART = "the service takes it when it starts: sudo systemctl restart fkp-edge"
 
 
-def install(args: Namespace) -> int:
+def model(args: Namespace) -> int:
+    """Changes the file; 1 where the new one is not good."""
+    actions = {"install": _install, "rollback": _roll_back}
+    with quiet_runtime():
+        return actions[args.action](args)
+
+
+def _install(args: Namespace) -> int:
     """A new file, if it is good; 1 where it is not."""
     placed = install_model(args.file, args.place, accelerator=args.accelerator)
     return _tell(args, placed, f"{args.file} is at {args.place}")
 
 
-def rollback(args: Namespace) -> int:
+def _roll_back(args: Namespace) -> int:
     """The file before; 1 where it is not good."""
     placed = roll_back(args.place, accelerator=args.accelerator)
     return _tell(args, placed, f"the file before is at {args.place} again")

@@ -5,31 +5,43 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fkp_edge.data.description import Description
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["describe", "kaggle", "samples", "submit"]
+from fkp_edge.commands.network import open_model_of
+from fkp_edge.commands.terminal import to_json
+from fkp_edge.data import load_one, read_kaggle_test
+from fkp_edge.data.competition import fetch_competition
+from fkp_edge.data.description import Description
+from fkp_edge.data.description import describe as describe_faces
+from fkp_edge.data.overview import draw_overview, draw_samples
+from fkp_edge.data.submission import read_lookup, submission
+from fkp_edge.errors import InputError
+from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.keypoints import FKP15
+from fkp_edge.model_file import write_whole
+
+__all__ = ["data"]
 
 MOST_SHOWN = 12
 """Duplicates and suspicions printed; --json has them all."""
 
 
-def describe(args: Namespace) -> int:
+def data(args: Namespace) -> int:
+    """Does what is asked of labelled files."""
+    actions = {"describe": _describe, "samples": _samples, "submit": _submit, "kaggle": _fetch}
+    return actions[args.action](args)
+
+
+def _describe(args: Namespace) -> int:
     """What a labelled file holds, and what looks wrong in it."""
-    import msgspec
-
-    from fkp_edge import data
-    from fkp_edge.data.description import describe as describe_faces
-    from fkp_edge.data.overview import draw_overview
-    from fkp_edge.keypoints import FKP15
-
-    faces = data.load_one(args.file, FKP15)
+    faces = load_one(args.file, FKP15)
     found = describe_faces(faces)
     if args.picture:
         _write_picture(args.picture, draw_overview(faces, found))
-    print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() if args.json else _as_text(found))
+    print(to_json(found) if args.json else _as_text(found))
     return 0
 
 
@@ -53,29 +65,15 @@ def _as_text(found: Description) -> str:
     return "\n".join(lines)
 
 
-def samples(args: Namespace) -> int:
+def _samples(args: Namespace) -> int:
     """A sheet of faces with their labelled points."""
-    from fkp_edge import data
-    from fkp_edge.data.overview import draw_samples
-    from fkp_edge.keypoints import FKP15
-
-    faces = data.load_one(args.file, FKP15)
+    faces = load_one(args.file, FKP15)
     _write_picture(args.out, draw_samples(faces, count=args.count, seed=args.seed))
     return 0
 
 
-def submit(args: Namespace) -> int:
+def _submit(args: Namespace) -> int:
     """Kaggle's submission file from a model file and the competition's test set."""
-    import numpy as np
-
-    from fkp_edge.commands import open_model_of
-    from fkp_edge.data import read_kaggle_test
-    from fkp_edge.data.submission import read_lookup, submission
-    from fkp_edge.errors import InputError
-    from fkp_edge.geometry import CROP_SIZE
-    from fkp_edge.keypoints import FKP15
-    from fkp_edge.model_file import write_whole
-
     model = open_model_of(args)
     if model.schema is not FKP15:
         raise InputError(f"{model.file.path} speaks {model.schema.name}; expected a model of Kaggle's 15 points, fkp15")
@@ -91,19 +89,13 @@ def submit(args: Namespace) -> int:
     return 0
 
 
-def kaggle(args: Namespace) -> int:
+def _fetch(args: Namespace) -> int:
     """The competition's files, through Kaggle's client."""
-    from fkp_edge.data.competition import fetch_competition
-
     for path in fetch_competition(args.out):
         print(path)
     return 0
 
 
-def _write_picture(path: Path, picture: object) -> None:
-    import cv2
-
-    from fkp_edge.model_file import write_whole
-
-    write_whole({path: cv2.imencode(".png", picture)[1].tobytes()})  # type: ignore[call-overload]
+def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    write_whole({path: cv2.imencode(".png", picture)[1].tobytes()})
     print(f"drawn: {path}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`fkp-edge run`: joins a source, the engine and the stream, which do not know each other."""
+"""What `fkp-edge run` does: joins a source, the engine and the stream, which do not know each other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+from fkp_edge.commands.publishing import Publisher, read_publish_options
+from fkp_edge.commands.run_config import RunConfig, as_arguments
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.runtime import Runtime, Sink
@@ -22,8 +24,6 @@ from fkp_edge.device.watchdog import Watchdog
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.journal import CameraLog, is_journal, log_to_journal
-from fkp_edge.publishing import Publisher, read_publish_options
-from fkp_edge.run_config import RunConfig, as_arguments
 
 __all__ = ["run_live"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.cli import DEFAULT_STREAM
 from fkp_edge.closing import Closing
+from fkp_edge.commands.arguments import DEFAULT_STREAM
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.effect import read_effect

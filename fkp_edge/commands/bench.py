@@ -1,12 +1,10 @@
-"""What `fkp-edge bench` and `fkp-edge bench compare` do; see `commands.py`."""
+"""`fkp-edge bench` and `fkp-edge bench compare`: measures this machine, and compares two measurements."""
 
 from __future__ import annotations
 
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -14,13 +12,15 @@ import msgspec
 from fkp_edge.bench.compare import compare
 from fkp_edge.bench.records import read_result
 from fkp_edge.bench.report import changes_table, check_report, terminal, write_report
-from fkp_edge.bench.run import Plan, bench
+from fkp_edge.bench.run import Plan
+from fkp_edge.bench.run import bench as measure
+from fkp_edge.commands.terminal import quiet_runtime
 from fkp_edge.device.sources import resolve_auto
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel, open_model
 from fkp_edge.models import find_model, shipped_model
 
-__all__ = ["measure"]
+__all__ = ["bench"]
 
 DEFAULT = ("keypoints-int8", "keypoints-float32")
 LEAST_S, MOST_S = 1.0, 3600.0
@@ -28,8 +28,8 @@ MOST_THREADS = 4
 """As many as a Raspberry Pi has cores."""
 
 
-def measure(args: Namespace, quiet: Callable[[], AbstractContextManager[None]]) -> int:
-    """Measures models on this machine; 0. `quiet` keeps the runtime's remarks off the terminal."""
+def bench(args: Namespace) -> int:
+    """Measures models on this machine, or compares; 1 where the second result is worse by more than allowed."""
     if args.models[:1] == ["compare"]:
         return _compare(args)
     if args.fail_on is not None:
@@ -39,10 +39,10 @@ def measure(args: Namespace, quiet: Callable[[], AbstractContextManager[None]]) 
     plan = _plan(args)
 
     def opens(path: Path, threads: int) -> KeypointModel:
-        with quiet():
+        with quiet_runtime():
             return open_model(path, threads=threads, card_required=not args.no_card, accelerator=args.accelerator)
 
-    result = bench(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
+    result = measure(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
     if args.report:
         write_report(result, args.report)
         print(f"report: {args.report}", file=sys.stderr)

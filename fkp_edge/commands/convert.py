@@ -1,4 +1,4 @@
-"""What `fkp-edge convert` does; see `commands.py`."""
+"""`fkp-edge convert`: float network -> int8 model file, with a report; nothing to deploy where it lost too much."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from fkp_edge.commands.terminal import to_json
 from fkp_edge.convert.candidates import Job, prepare_job
 from fkp_edge.convert.edgetpu import compile_for_edgetpu, find_compiler
 from fkp_edge.convert.edgetpu_check import check_on_paper
@@ -27,7 +28,7 @@ __all__ = ["convert"]
 
 
 def convert(args: Namespace) -> int:
-    """Float network -> int8 model file, with a report; nothing to deploy where it lost too much."""
+    """Converts and judges, or scans; 1 where the result is refused."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     recipe = read_toml(args.recipe, ConvertRecipe) if args.recipe else ConvertRecipe()
     if args.max_loss is not None:
@@ -65,7 +66,7 @@ def _scan(job: Job, out: Path, *, as_json: bool) -> int:
     paths = found.save(out)
     shutil.rmtree(job.work, ignore_errors=True)
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+        print(to_json(found))
         return 0
     print(f"{'layer':<28}{'filters':>8}{'kept':>6}{'work saved %':>14}{'loss %':>9}")
     for one in found.sensitivity:
@@ -82,7 +83,7 @@ def _scan(job: Job, out: Path, *, as_json: bool) -> int:
 def _print_result(result: ConvertResult, written: list[Path], *, as_json: bool) -> None:
     if as_json:
         fields = {"passed": result.report.passed, "files": list(map(str, written)), "report": result.report}
-        print(msgspec.json.format(msgspec.json.encode(fields), indent=1).decode())
+        print(to_json(fields))
         return
     print(markdown(result.report))
     print("\n".join(f"written: {path}" for path in written))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fkp_edge.cli import DEFAULT_STREAM, MOST_THREADS
+from fkp_edge.commands.arguments import DEFAULT_STREAM, MOST_THREADS
 from fkp_edge.device.engine import EngineSettings
 from fkp_edge.device.runtime import SupervisionSettings
 from fkp_edge.device.search import SearchSettings

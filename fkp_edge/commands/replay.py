@@ -1,0 +1,24 @@
+"""`fkp-edge replay`: streams a recording as if it happened now."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from argparse import Namespace
+
+from fkp_edge.commands.arguments import DEFAULT_STREAM
+from fkp_edge.stream.options import read_stream_options
+from fkp_edge.stream.replay import Replay
+
+__all__ = ["replay"]
+
+
+def replay(args: Namespace) -> int:
+    """Plays it once, from beginning to end."""
+    addresses, access = read_stream_options(args, DEFAULT_STREAM)
+    playing = Replay(args.recording, addresses, access)
+    for address in playing.outputs.addresses:
+        print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+        print(f"{playing.run(fast=args.fast)} observations", file=sys.stderr)
+    return 0
