@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.errors import InputError
+from fkp_edge.files import read_bounded
 from fkp_edge.keypoints import Schema
 
 __all__ = ["GLASSES", "Picture", "draw_glasses", "place", "read_effect"]
@@ -75,18 +76,10 @@ def draw_glasses() -> Picture:
 
 
 def _read(path: Path) -> Picture:
-    try:
-        with path.open("rb") as file:
-            coded = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(
-            f"cannot read effect {path}: {error.strerror}; expected {GLASSES} or a PNG with transparency"
-        ) from error
-    picture = (
-        cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_UNCHANGED) if 0 < len(coded) <= MAX_BYTES else None
-    )
+    coded = read_bounded(path, MAX_BYTES, f"{GLASSES} or a PNG with transparency")
+    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_UNCHANGED) if coded else None
     if picture is None or picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
-        raise InputError(f"effect {path} is no PNG with transparency; expected one of at most {MAX_BYTES} bytes")
+        raise InputError(f"effect {path} is no PNG with transparency; expected one, or {GLASSES}")
     if picture.shape[0] * picture.shape[1] > MOST_PIXELS:
         raise InputError(
             f"effect {path} has {picture.shape[1]}x{picture.shape[0]} pixels; expected {MOST_PIXELS} at most"

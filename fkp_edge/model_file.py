@@ -5,11 +5,9 @@ Every TFLite runtime ignores the tail; Python's `zipfile` (and `unzip`) read it.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.errors import InputError, ModelFileError
+from fkp_edge.files import write_whole
 from fkp_edge.geometry import Box
 from fkp_edge.keypoints import Points
 
@@ -34,7 +33,6 @@ __all__ = [
     "encode_model_file",
     "read_model_file",
     "write_model_file",
-    "write_whole",
 ]
 
 FORMAT = 1
@@ -250,47 +248,3 @@ def _zip(members: Mapping[str, bytes]) -> bytes:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes renames last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot
-            raise
-    finally:
-        os.close(handle)
-
-
-def write_whole(files: Mapping[Path, bytes]) -> None:
-    """Writes every file beside its place, then moves all there: nobody ever reads half a file, or one without the rest.
-
-    Raises:
-        InputError: a folder is missing or cannot be written, or the disk is full; no file was changed then.
-    """
-    written: dict[Path, Path] = {}
-    path = Path()
-    try:
-        for path, content in files.items():
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            written[path] = Path(name)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            written[path].chmod(0o644)
-        for path, partial in written.items():
-            partial.replace(path)
-        for folder in {path.parent for path in files}:
-            _sync_folder(folder)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; name a folder that is there and has room"
-        ) from error
-    finally:
-        for partial in written.values():
-            partial.unlink(missing_ok=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fkp_edge.edgetpu import Accelerator
 from fkp_edge.errors import InputError, ModelFileError
+from fkp_edge.files import write_whole
 from fkp_edge.interpreter import open_model
-from fkp_edge.model_file import write_whole
 from fkp_edge.verify import Verification, verify
 
 __all__ = ["Placement", "install_model", "previous_of", "roll_back"]

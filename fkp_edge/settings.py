@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 
 from fkp_edge.errors import InputError
+from fkp_edge.files import read_bounded
 
 __all__ = ["Seconds", "Settings", "Share", "format_toml", "parse_settings", "read_toml", "read_values"]
 
@@ -43,15 +44,9 @@ def read_values(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing or no TOML.
     """
+    content = read_bounded(path, MAX_BYTES, "a TOML file")
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}; expected a TOML file") from error
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{path} has over {MAX_BYTES} bytes; expected a small TOML file")
-    try:
-        return tomllib.loads(text.decode())
+        return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
 

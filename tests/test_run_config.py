@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from fkp_edge.cli import build_parser, main
+from fkp_edge.commands import arguments
 from fkp_edge.commands.run_config import IN_TABLES, RunConfig, as_arguments, read_run_config
+from fkp_edge.device import engine
 from fkp_edge.settings import Settings, format_toml, parse_settings, read_toml
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "device/config.toml"
@@ -85,6 +87,10 @@ def test_what_is_not_set_is_none_and_paths_are_paths() -> None:
     assert (args.record, args.sheet, args.web) == (Path("a.jsonl"), None, None)
     assert as_arguments(RunConfig(source="")).source == ""  # to be refused
     assert args.model.name == "keypoints-int8.tflite"
+
+
+def test_the_option_allows_as_many_faces_as_the_engine() -> None:
+    assert arguments.MOST_FACES == engine.MOST_FACES
 
 
 @pytest.mark.parametrize(

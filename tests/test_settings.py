@@ -107,7 +107,7 @@ def test_what_is_no_toml(tmp_path: Path, content: bytes):
 
 
 def test_a_file_that_is_too_large(toml):
-    with pytest.raises(InputError, match=f"has over {MAX_BYTES} bytes; expected a small TOML file"):
+    with pytest.raises(InputError, match=f"has over {MAX_BYTES} bytes; expected a TOML file"):
         read_toml(toml("#" * (MAX_BYTES + 1)), Recipe)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from fkp_edge.comparison import Comparison
 from fkp_edge.device.board import Board
 from fkp_edge.errors import InputError
+from fkp_edge.files import read_bounded
 
 __all__ = [
     "BLOCKS",
@@ -213,13 +214,7 @@ def read_result(path: Path) -> Result:
     Raises:
         InputError: it cannot be read, or is none of this version.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}; expected what bench --json printed") from None
-    if len(content) > MAX_BYTES:
-        raise InputError(f"{path} has over {MAX_BYTES} bytes; expected what fkp-edge bench --json printed")
+    content = read_bounded(path, MAX_BYTES, "what fkp-edge bench --json printed")
     try:
         header = msgspec.json.decode(content, type=_Header)
         if header.format != FORMAT:

@@ -12,7 +12,7 @@ from fkp_edge.bench.compare import Changes
 from fkp_edge.bench.plots import Bar, bars, lines
 from fkp_edge.bench.records import STAGES, Latency, Loop, Measured, Result
 from fkp_edge.errors import InputError
-from fkp_edge.model_file import write_whole
+from fkp_edge.files import write_whole
 from fkp_edge.pages import Section, Table
 
 __all__ = ["SUFFIXES", "changes_table", "check_report", "html_page", "markdown", "sections", "terminal", "write_report"]

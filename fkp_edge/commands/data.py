@@ -19,9 +19,9 @@ from fkp_edge.data.description import describe as describe_faces
 from fkp_edge.data.overview import draw_overview, draw_samples
 from fkp_edge.data.submission import read_lookup, submission
 from fkp_edge.errors import InputError
+from fkp_edge.files import write_whole
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import FKP15
-from fkp_edge.model_file import write_whole
 
 __all__ = ["data"]
 

@@ -15,7 +15,7 @@ from fkp_edge.data import find_pictures, read_picture
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.draw import draw_face
 from fkp_edge.errors import InputError
-from fkp_edge.model_file import write_whole
+from fkp_edge.files import write_whole
 
 __all__ = ["predict"]
 

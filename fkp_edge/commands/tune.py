@@ -13,7 +13,7 @@ import numpy as np
 from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.device.tune import Followed, Setting, knee, plot, sweep
 from fkp_edge.errors import InputError
-from fkp_edge.model_file import write_whole
+from fkp_edge.files import write_whole
 from fkp_edge.settings import format_toml
 from fkp_edge.stream.messages import FaceMessage, Hello
 from fkp_edge.stream.recording import read_recording

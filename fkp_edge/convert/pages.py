@@ -20,9 +20,9 @@ from fkp_edge import pages
 from fkp_edge.comparison import LabelledCrops, worst
 from fkp_edge.convert.report import Report, sections
 from fkp_edge.draw import draw_points, sheet
+from fkp_edge.files import write_whole
 from fkp_edge.keypoints import Points
 from fkp_edge.metrics import face_nme
-from fkp_edge.model_file import write_whole
 
 __all__ = ["draw_worst", "html_page", "markdown", "write_report"]
 

@@ -19,9 +19,10 @@ from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.report import Attempt, Report, Size, Step
 from fkp_edge.errors import InputError
+from fkp_edge.files import write_whole
 from fkp_edge.keypoints import Points
 from fkp_edge.metrics import face_nme
-from fkp_edge.model_file import Card, GoldenCase, encode_model_file, write_whole
+from fkp_edge.model_file import Card, GoldenCase, encode_model_file
 
 __all__ = ["ConvertResult", "check_free", "convert"]
 

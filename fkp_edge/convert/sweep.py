@@ -20,9 +20,9 @@ from fkp_edge.convert.channels import count_macs, find_filters, importance_of, k
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import copied, smaller
 from fkp_edge.errors import InputError
+from fkp_edge.files import write_whole
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import Points
-from fkp_edge.model_file import write_whole
 from fkp_edge.train.backend import keras
 
 __all__ = ["Scan", "Sensitivity", "SweepPoint", "find_knee", "scan"]

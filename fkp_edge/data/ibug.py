@@ -15,6 +15,7 @@ import numpy as np
 from fkp_edge.data.faceset import FaceSet
 from fkp_edge.data.pictures import PICTURE_SUFFIXES, Pictures
 from fkp_edge.errors import InputError
+from fkp_edge.files import read_bounded
 from fkp_edge.geometry import Box
 from fkp_edge.keypoints import IBUG68, Points, Schema, from_ibug68
 
@@ -27,10 +28,8 @@ MAX_PIXEL = 1e6
 
 def _read_text(path: Path, limit: int) -> str:
     try:
-        if (size := path.stat().st_size) > limit:
-            raise InputError(f"{path} has {size} bytes, expected at most {limit}")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bounded(path, limit, "a text file").decode()
+    except UnicodeDecodeError as error:
         raise InputError(f"cannot read {path}: {error}; expected a text file") from error
 
 

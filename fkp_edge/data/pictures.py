@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.errors import InputError
+from fkp_edge.files import read_bounded
 
 __all__ = ["PICTURE_SUFFIXES", "Pictures", "find_pictures", "read_picture"]
 
@@ -24,16 +25,10 @@ def read_picture(path: Path, *, color: bool = False) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, too large, or no picture that OpenCV reads.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError(f"{path} has {size} bytes, expected a picture of at most {MAX_BYTES}")
-        coded = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}; expected a picture file") from error
+    coded = np.frombuffer(read_bounded(path, MAX_BYTES, "a picture file"), np.uint8)
     flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
     try:
-        picture = cv2.imdecode(coded, flag) if size else None
+        picture = cv2.imdecode(coded, flag) if coded.size else None
     except cv2.error:  # more pixels than OpenCV decodes, such as a small file that claims 60000x60000
         picture = None
     if picture is None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fkp_edge.draw import draw_face, sheet
 from fkp_edge.errors import InputError
+from fkp_edge.files import write_whole
 from fkp_edge.keypoints import Schema
-from fkp_edge.model_file import write_whole
 from fkp_edge.observation import Frame, Observation
 
 __all__ = ["ContactSheet"]

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
 from fkp_edge.evaluate import MATCH, Propose
+from fkp_edge.files import write_whole
 from fkp_edge.geometry import Box, box_around, iou
-from fkp_edge.model_file import write_whole
 
 __all__ = ["cached", "face_boxes"]
 
