@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from fkp_edge.closing import Closing
 from fkp_edge.device.sources import open_source
+from fkp_edge.device.sources.pace import Pace
 from fkp_edge.errors import InputError, SourceError
 from fkp_edge.observation import Frame
 
@@ -58,18 +57,13 @@ class PacedFrames(Closing):
 
     def __init__(self, frames: list[Frame], rate: float) -> None:
         self._frames = frames
-        self._rate = rate
-        self._start_ns: int | None = None
+        self._pace = Pace(rate)
         self._next = 0
         self._closed = False
 
     def read(self) -> Frame | None:
         """The next frame; its time is when it was due, so that what comes late is seen."""
-        if self._start_ns is None:
-            self._start_ns = time.monotonic_ns()
-        due_ns = self._start_ns + round(self._next / self._rate * 1e9)
-        if (wait_ns := due_ns - time.monotonic_ns()) > 0:
-            time.sleep(wait_ns / 1e9)
+        due_ns = self._pace.due_ns(self._next, wait=True)
         if self._closed:
             return None
         frame = frame_at(self._frames, self._next, due_ns)

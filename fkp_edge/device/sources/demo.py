@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import bisect
 import math
-import time
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.device.sources.pace import Pace
 from fkp_edge.geometry import Crop, crop_from_track
 from fkp_edge.keypoints import FKP15, Points
 from fkp_edge.observation import Frame
@@ -56,21 +56,15 @@ class DemoSource:
         self._home = crop_from_track(self._points, FKP15.mean_shape)
         rng = np.random.default_rng(0)
         self._noise = rng.normal(0, NOISE, (SIZE[1] + 64, SIZE[0] + 64)).round().astype(np.int16)
-        self._start_ns: int | None = None
+        self._pace = Pace(RATE)
         self._next = 0
         self._closed = False
 
     def read(self) -> Frame | None:
         """The next frame; None after 12.5 s."""
-        if self._start_ns is None:
-            self._start_ns = time.monotonic_ns()
-        seconds = self._next / RATE
-        if seconds > PATH[-1][0] or self._closed:
+        if self._next / RATE > PATH[-1][0] or self._closed:
             return None
-        due_ns = self._start_ns + round(seconds * 1e9)
-        if self.live and (wait := due_ns - time.monotonic_ns()) > 0:
-            time.sleep(wait / 1e9)
-        frame = self.frame(self._next, due_ns)
+        frame = self.frame(self._next, self._pace.due_ns(self._next, wait=self.live))
         self._next += 1
         return frame
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fkp_edge.data import find_pictures, read_picture
+from fkp_edge.device.sources.pace import Pace
 from fkp_edge.errors import SourceError
 from fkp_edge.observation import Frame
 
@@ -25,17 +25,12 @@ class _Recording:
 
     def __init__(self, name: str, rate: float, *, pace: bool) -> None:
         self.name = name
-        self._rate = rate
-        self._pace = pace
-        self._start_ns: int | None = None
+        self._pace = Pace(rate)
+        self._wait = pace
         self._count = 0
 
     def _frame(self, grey: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> Frame:
-        if self._start_ns is None:
-            self._start_ns = time.monotonic_ns()
-        due_ns = self._start_ns + round(self._count / self._rate * 1e9)
-        if self._pace and (wait := due_ns - time.monotonic_ns()) > 0:
-            time.sleep(wait / 1e9)
+        due_ns = self._pace.due_ns(self._count, wait=self._wait)
         self._count += 1
         return Frame(grey, due_ns, self._count - 1)
 
