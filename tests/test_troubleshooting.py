@@ -1,4 +1,4 @@
-"""Who searches docs/troubleshooting.md for an error finds it. `refused` in test_cli_errors.py looks up real ones."""
+"""Who searches docs/troubleshooting.md for an error finds it. `refused` in errors/ looks up real ones."""
 
 from __future__ import annotations
 

@@ -1,0 +1,59 @@
+"""What the command line itself refuses, and how it says so."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fkp_edge.cli import main
+from fkp_edge.errors import InputError
+from fkp_edge.models import shipped_model
+
+SHIPPED = shipped_model()
+
+
+def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("FKP_EDGE_DEBUG", "1")
+    with pytest.raises(InputError, match=r"none\.jpg does not exist"):
+        main(["predict", str(tmp_path / "none.jpg")])
+
+
+def test_errors_of_several_lines_come_as_one(refused, tmp_path: Path):
+    path = tmp_path / "two\nlines.jpg"
+    assert refused("predict", path).startswith(f"{tmp_path}/two lines.jpg does not exist; expected")
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["predict"], "the following arguments are required: PATH"),
+        (["predict", "a.jpg", "--threads", "0"], "argument --threads: '0' is not a positive whole number"),
+        (["predict", "a.jpg", "--threads", "two"], "argument --threads: 'two' is not a positive whole number"),
+        (["predict", "a.jpg", "--threads", "65"], "argument --threads: 65 is too many; expected at most 64"),
+        (["run", "--max-faces", "5"], "argument --max-faces: 5 is too many; expected at most 4"),
+        (["watch", "--wait", "soon"], "argument --wait: 'soon' is not a number of seconds, 0 to 86400"),
+        (
+            ["convert", "m.h5", "--data", ".", "--out", "m.tflite", "--max-loss", "0%"],
+            "argument --max-loss: '0%' is not a percentage above 0, such as 1%",
+        ),
+        (["eval", "m.tflite"], "the following arguments are required: --data"),
+        (["eval", "m.tflite", "--data", ".", "--crops", "best"], "argument --crops: invalid choice: 'best'"),
+        (["train", "r.toml", "--data", "."], "the following arguments are required: --out"),
+    ],
+)
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str], argv: list[str], complaint: str):
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_copy_of_the_shipped_model_is_accepted(refused, tmp_path: Path):
+    """What the damaged ones are made from is good: the next error is the picture's."""
+    shutil.copy(SHIPPED, tmp_path / "m.tflite")
+    (tmp_path / "a.jpg").touch()
+    assert "a.jpg is not a picture" in refused("predict", tmp_path / "a.jpg", "--model", tmp_path / "m.tflite")
