@@ -1,4 +1,4 @@
-"""A measurement for people: the terminal's table, Markdown, and an HTML page with plots."""
+"""A measurement for people: Markdown, and an HTML page with plots."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 import msgspec
 
 from fkp_edge import pages
-from fkp_edge.bench.compare import Changes
 from fkp_edge.bench.plots import Bar, bars, lines
 from fkp_edge.bench.records import STAGES, Latency, Loop, Measured, Result
 from fkp_edge.errors import InputError
 from fkp_edge.files import write_whole
 from fkp_edge.pages import Section, Table
 
-__all__ = ["SUFFIXES", "changes_table", "check_report", "html_page", "markdown", "sections", "terminal", "write_report"]
+__all__ = ["SUFFIXES", "check_report", "html_page", "markdown", "sections", "write_report"]
 
 SUFFIXES = (".html", ".md", ".json")
 FIGURES = ("count", "p50", "p90", "p95", "p99", "max")
@@ -64,55 +63,6 @@ def html_page(result: Result) -> str:
     }
     title = f"fkp-edge bench: {result.machine}"
     return pages.html_page(title, sections(result), {name: plot for name, plot in plots.items() if plot})
-
-
-def terminal(result: Result) -> str:
-    """The same sections in columns."""
-    parts: list[str] = []
-    for title, said, table in sections(result):
-        if title == "Open loop over time":  # a plot's
-            continue
-        parts += ["", title, *said] if parts else [title, *said]
-        parts += _columns(table) if table else []
-    return "\n".join(parts).replace("`", "")
-
-
-def _columns(table: Table) -> list[str]:
-    rows = [table.head, *table.rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(table.head))]
-    return [
-        row[0].ljust(widths[0]) + "".join(f"  {cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]
-
-
-def changes_table(found: Changes) -> str:
-    """A comparison for the terminal."""
-    if found.same_machine:
-        said = [f"Both on {found.before}", f"and then  {found.after}."]
-    else:
-        said = [
-            "DIFFERENT MACHINES: this compares one with the other, and says nothing of a change of the program.",
-            f"first:  {found.before}",
-            f"second: {found.after}",
-        ]
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{change.model.removesuffix('.tflite')}, {change.figure}",
-            f"{change.before:.3f}",
-            f"{change.after:.3f}",
-            f"{change.change_percent:+.1f} %",
-            "{:+.1f} to {:+.1f}".format(*change.interval_percent) if change.interval_percent else "",
-            change.verdict,
-        )
-        for change in found.changes
-    ]
-    head = ("figure", "before", "after", "change", "95 % interval", "")
-    noise = (
-        "Noise is what spans of one run differ by, and what work that never changes took otherwise the second time: "
-        f"{found.machine_percent:+.1f} %."
-    )
-    return "\n".join([*said, *(f"Remark: {remark}." for remark in found.remarks), *_columns(Table(head, rows)), noise])
 
 
 def sections(result: Result) -> list[Section]:

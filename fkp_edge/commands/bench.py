@@ -11,9 +11,10 @@ import msgspec
 
 from fkp_edge.bench.compare import compare
 from fkp_edge.bench.records import read_result
-from fkp_edge.bench.report import changes_table, check_report, terminal, write_report
+from fkp_edge.bench.report import check_report, write_report
 from fkp_edge.bench.run import Plan
 from fkp_edge.bench.run import bench as measure
+from fkp_edge.bench.terminal import changes_table, terminal
 from fkp_edge.commands.terminal import quiet_runtime
 from fkp_edge.device.sources import resolve_auto
 from fkp_edge.errors import InputError

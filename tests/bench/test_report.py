@@ -10,7 +10,8 @@ import pytest
 from fkp_edge.bench.compare import compare
 from fkp_edge.bench.plots import bars, lines
 from fkp_edge.bench.records import read_result
-from fkp_edge.bench.report import changes_table, check_report, html_page, markdown, terminal, write_report
+from fkp_edge.bench.report import check_report, html_page, markdown, write_report
+from fkp_edge.bench.terminal import changes_table, terminal
 from fkp_edge.errors import InputError
 
 
