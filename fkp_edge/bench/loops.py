@@ -82,8 +82,9 @@ class _Stream(Closing):
         arrivals = self._receiver.arrivals()
         for sequence, encoded in self._encoded.items():
             if at := arrivals.get(sequence):
-                self._times.add_at("send", at, at - encoded)
-                self._times.add_at("end to end", at, at - self._began[sequence])
+                # both belong to when the line was ready, as the frame does: its arrival may lie after the loop's end
+                self._times.add_at("send", encoded, at - encoded)
+                self._times.add_at("end to end", encoded, at - self._began[sequence])
         return {encoded: arrivals.get(sequence, 0) for sequence, encoded in self._encoded.items()}
 
     def close(self) -> None:

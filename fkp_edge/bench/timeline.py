@@ -26,12 +26,12 @@ class Timeline(StageTimes):
         if stage == "engine":
             self.engine_began_ns = now - duration_ns
 
-    def add_at(self, stage: str, end_ns: int, duration_ns: int) -> None:
-        """Notes one that ended at `end_ns`, monotonic clock."""
-        self._spans[stage].append((end_ns, duration_ns))
+    def add_at(self, stage: str, at_ns: int, duration_ns: int) -> None:
+        """Notes one that belongs to the moment `at_ns`, monotonic clock."""
+        self._spans[stage].append((at_ns, duration_ns))
 
     def between(self, start_ns: int, end_ns: int) -> dict[str, list[int]]:
-        """Durations, in the order of time, of each stage that ran and ended from `start_ns` to before `end_ns`."""
+        """Durations, in the order of time, of each stage that belong to `start_ns` to before `end_ns`."""
         found = {
             stage: [duration for at, duration in spans if start_ns <= at < end_ns]
             for stage, spans in self._spans.items()
