@@ -3,8 +3,8 @@
 Usage: python benchmarks/bench_arm64.py ROOTS [--update]     (`make bench-arm64`; six minutes)
 
 Every shipped network and, to see them against another's, MediaPipe's landmark network. Ends with 1 where something
-takes more than TOLERANCE_PERCENT more than results/instructions.json and results/engine_arm64.json say, and with 2 where
-it cannot be counted; `--update` writes those two anew, in nine minutes. Instructions are not time.
+takes more than TOLERANCE_PERCENT more than results/instructions.json and results/engine_arm64.json say, with 2 where it
+cannot be counted; `--update` writes those two anew, in nine minutes. Instructions are not time.
 """
 
 from __future__ import annotations
