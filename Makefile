@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run bench device-env test lint types check-imports test-picamera test-install test-arm64 pytest coverage docs models results clean-venv
+.PHONY: help run bench device-env test lint types check-imports test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
@@ -64,6 +64,10 @@ test-install: $(DEV) ## device/install.sh twice and its removal in Debian 12 and
 
 test-arm64: $(DEV) ## the wheel in emulated arm64 userlands of Debian 12 and 13, and with tflite-runtime (root, mmdebstrap, qemu-user)
 	FKP_EDGE_ARM64_LAB=$(abspath .arm64) .venv-dev/bin/pytest -rs tests/arm64
+
+bench-arm64: $(DEV) ## instructions on emulated Pi 4 and Pi 5 cores beside the committed ones (root, mmdebstrap, qemu-user, gcc; ARGS=--update)
+	PYTHON=.venv-dev/bin/python benchmarks/arm64/roots.sh .arm64
+	.venv-dev/bin/python benchmarks/bench_arm64.py .arm64 $(ARGS)
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)

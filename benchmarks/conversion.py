@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from instructions import BOARDS, count
+from emulated_pi import BOARDS
+from instructions import count
 
 from fkp_edge import data
 from fkp_edge.comparison import compare, labelled_crops, predict_crops
@@ -126,7 +127,7 @@ def main() -> int:
         counted = [row for row in rows if row["name"] in COUNTED and row["passed"]]
         for board in BOARDS:
             files = [args.out / f"{row['name']}-int8.tflite" for row in counted]
-            for row, instructions in zip(counted, count(args.arm64, BOARDS[board], files)[0], strict=True):
+            for row, instructions in zip(counted, count(args.arm64, BOARDS[board], files), strict=True):
                 row.setdefault("instructions", {})[board] = round(instructions)
     RESULT.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
     print(table(rows))

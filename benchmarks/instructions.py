@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/instructions.py ROOTS OUT.json MODEL.tflite [MODEL.tflite ...]
 
-ROOTS holds an arm64 userland and a counting plugin, made as arm64/README.md says. Counts repeat to about 0.1 %; half a
-minute a model. They are instructions, not time: slow memory or a hot core takes longer over the same ones.
+ROOTS as arm64/README.md says; half a minute a model. `make bench-arm64` compares with what is committed, and writes it.
+Instructions are not time: slow memory or a hot core takes longer over the same ones.
 
 Operators: the network is cut after each operator in turn, and an operator is charged what its cut takes more than the
 cut before, so that the operators add up to the whole. The first carries the interpreter's own share as well, about
@@ -14,8 +14,6 @@ to 300 instructions.
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -28,34 +26,11 @@ from typing import Any
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
+from emulated_pi import BOARDS, HERE, Board, emulator, read_marks, stop, versions
 
 from fkp_edge.model_file import read_model_file
 
-HERE = Path(__file__).resolve().parent
 INVOKES = 5
-ARM_V8 = "fp asimd evtstrm crc32 cpuid"
-ARM_V8_2 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
-
-
-@dataclass(frozen=True)
-class Board:
-    """What the runtime sees of a board."""
-
-    cpu: str
-    """QEMU's name of the core. Never `max`: QEMU 7.2 then computes wrong int8 results."""
-    part: str
-    """The core's number in /proc/cpuinfo."""
-    features: str
-    """The core's features in /proc/cpuinfo; `asimddp` is the dot product that int8 kernels live on."""
-
-    def cpuinfo(self) -> str:
-        """Four cores as /proc/cpuinfo lists them."""
-        core = f"Features\t: {self.features}\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
-        core += f"CPU part\t: {self.part}\nCPU revision\t: 3\n"
-        return "\n".join(f"processor\t: {i}\n{core}" for i in range(4))
-
-
-BOARDS = {"pi4": Board("cortex-a72", "0xd08", ARM_V8), "pi5": Board("cortex-a76", "0xd0b", ARM_V8_2)}
 
 
 @dataclass(frozen=True)
@@ -94,14 +69,16 @@ def read_operators(flatbuffer: bytes) -> list[Operator]:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer))
     graph = model.subgraphs[0]
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    stored = {number for number, tensor in enumerate(graph.tensors) if model.buffers[tensor.buffer].data is not None}
     found = []
     for index, operator in enumerate(graph.operators):
         code = model.operatorCodes[operator.opcodeIndex]
         name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        given, constant = [], []
-        for tensor in (graph.tensors[number] for number in operator.inputs if number >= 0):
-            stored = model.buffers[tensor.buffer].data is not None
-            (constant if stored else given).append(_shape(tensor))
+        read = [int(number) for number in operator.inputs if number >= 0]
+        if name == "DEQUANTIZE" and read[0] in stored:  # weights that are kept as float16
+            stored.add(int(operator.outputs[0]))
+        given = [_shape(graph.tensors[number]) for number in read if number not in stored]
+        constant = [_shape(graph.tensors[number]) for number in read if number in stored]
         made = [_shape(graph.tensors[number]) for number in operator.outputs]
         weights = constant[:1] if constant and len(constant[0]) > 1 else []
         macs = multiply_accumulates(name, weights[0] if weights else (), made[0])
@@ -134,41 +111,25 @@ def cut_after(flatbuffer: bytes, index: int) -> bytes:
 
 def parse_marks(text: str) -> list[float]:
     """Instructions of one inference of each file, from the plugin's marks: the median of all invokes but the first."""
-    marks = [int(count) for count in re.findall(r"^MARK thread=(\d+)", text, re.MULTILINE)]
+    marks = read_marks(text)
     spans = [after - before for before, after in zip(marks[::2], marks[1::2], strict=True)]
     assert len(spans) % INVOKES == 0, f"{len(spans)} invokes marked, expected a multiple of {INVOKES}"
     return [median(spans[start + 1 : start + INVOKES]) for start in range(0, len(spans), INVOKES)]
 
 
-def emulator(
-    roots: Path, board: Board, *, userland: str = "bookworm", site: Path | None = None, plugin: Path | None = None
-) -> tuple[list[str | Path], dict[str, str]]:
-    """The command that starts a userland's Python as on `board`, and its environment; `site` goes before its own."""
-    root = roots.resolve() / userland
-    (root / "proc/cpuinfo").write_text(board.cpuinfo())
-    path = f"{site}:{root / 'opt/site'}" if site else root / "opt/site"
-    command: list[str | Path] = ["setarch", "-R", "qemu-aarch64", "-L", root, "-cpu", board.cpu]
-    command += ["-plugin", plugin] if plugin else []
-    command += ["-E", f"PYTHONPATH={path}", root / "usr/bin/python3"]
-    # an empty environment and fixed addresses make counts repeat
-    environment = {"PATH": os.environ["PATH"], "HOME": "/", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-    return command, environment | {"PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-def count(roots: Path, board: Board, files: Sequence[Path]) -> tuple[list[float], str]:
-    """Instructions of one inference of each file on `board`, and LiteRT's version."""
-    command, environment = emulator(roots, board, plugin=roots.resolve() / "insn.so")
-    command.append(HERE / "arm64/invoke.py")
-    done = subprocess.run([*command, str(INVOKES), *files], env=environment, capture_output=True, text=True)
+def count(roots: Path, board: Board, files: Sequence[Path], userland: str = "bookworm") -> list[float]:
+    """Instructions of one inference of each file on `board`."""
+    command, environment = emulator(roots, board, userland=userland, counting=True)
+    # the first file of a process takes 1,500 more, whichever it is: it is counted twice
+    full = [*command, HERE / "arm64/invoke.py", str(INVOKES), files[0], *files]
+    done = subprocess.run(full, env=environment, capture_output=True, text=True, timeout=900)
     if done.returncode:
-        raise SystemExit(f"the emulated {board.cpu} ended with {done.returncode}: {done.stderr[-2000:]}")
+        stop(f"the emulated {board.cpu} ended with {done.returncode}: {done.stderr[-2000:]}")
     if "Created TensorFlow Lite XNNPACK delegate" not in done.stderr:
-        raise SystemExit(
-            f"LiteRT ran without XNNPACK on {board.cpu}; is ROOTS/bookworm/sys/devices/system/cpu as README says?"
-        )
-    counts = parse_marks(done.stderr)
+        stop(f"LiteRT ran without XNNPACK on {board.cpu}; is ROOTS as arm64/README.md says?")
+    counts = parse_marks(done.stderr)[1:]
     assert len(counts) == len(files), f"{len(counts)} files counted, expected {len(files)}"
-    return counts, done.stdout.strip()
+    return counts
 
 
 def describe(path: Path, sha256: str, operators: Sequence[Operator], counts: dict[str, list[float]]) -> dict[str, Any]:
@@ -210,20 +171,22 @@ def write_cuts(flatbuffer: bytes, operators: Sequence[Operator], folder: Path) -
     return files
 
 
-def main(roots: Path, out: Path, paths: Sequence[Path]) -> None:
-    """Prints a table a model and writes all of them."""
-    version = subprocess.run(["qemu-aarch64", "--version"], check=True, capture_output=True, text=True)  # noqa: S607
+def measure(roots: Path, paths: Sequence[Path]) -> dict[str, Any]:
+    """The records of model files, a table printed for each."""
     records = []
     for path in paths:
         model = read_model_file(path, card_required=False)
         operators = read_operators(model.flatbuffer)
         with tempfile.TemporaryDirectory() as folder:
             files = write_cuts(model.flatbuffer, operators, Path(folder))
-            counted = {name: count(roots, board, files) for name, board in BOARDS.items()}
-        counts = {name: values for name, (values, _) in counted.items()}
-        records.append({"litert": counted["pi4"][1]} | describe(path, model.sha256, operators, counts))
+            counts = {name: count(roots, board, files) for name, board in BOARDS.items()}
+        records.append(describe(path, model.sha256, operators, counts))
         show(records[-1])
-    out.write_text(json.dumps({"emulator": version.stdout.splitlines()[0], "models": records}, indent=1) + "\n")
+    return {"versions": {"bookworm": versions(roots, "bookworm")}, "models": records}
+
+
+def main(roots: Path, out: Path, paths: Sequence[Path]) -> None:
+    out.write_text(json.dumps(measure(roots, paths), indent=1) + "\n")
 
 
 if __name__ == "__main__":

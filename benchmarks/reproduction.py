@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from instructions import BOARDS, HERE, emulator
-
-USERLANDS = ("bookworm", "trixie")
+from emulated_pi import BOARDS, HERE, USERLANDS, emulator
 
 
 def verify(command: Sequence[str | Path], environment: Mapping[str, str] | None, model: str) -> dict[str, Any]:

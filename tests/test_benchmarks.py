@@ -35,6 +35,7 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def instructions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))  # as a program it finds emulated_pi.py beside it
     return load("instructions", monkeypatch)
 
 
@@ -104,6 +105,33 @@ def test_marks_give_the_median_of_all_invokes_but_the_first(instructions):
     assert instructions.parse_marks("INFO: hello\n" + "\n".join(marks) + "\n") == [101.5, 7]
 
 
+def float16_convolution(instructions: ModuleType) -> bytes:
+    """A 3x3 convolution whose weights are stored for a DEQUANTIZE before it."""
+    schema = instructions.schema
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.buffers, model.operatorCodes, model.subgraphs = [schema.BufferT(), schema.BufferT()], [], [graph]
+    model.buffers[1].data = np.zeros(576, np.uint8)
+    graph.tensors, graph.operators = [], []
+    for number, shape in enumerate([(8, 3, 3, 4), (8, 3, 3, 4), (1, 6, 6, 4), (1, 6, 6, 8)]):
+        graph.tensors.append(schema.TensorT())
+        graph.tensors[-1].shape, graph.tensors[-1].buffer = shape, int(number == 0)
+    for kind, reads, makes in (("DEQUANTIZE", [0], [1]), ("CONV_2D", [2, 1], [3])):
+        code, operator = schema.OperatorCodeT(), schema.OperatorT()
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+        operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes), reads, makes
+        model.operatorCodes.append(code)
+        graph.operators.append(operator)
+    builder = instructions.flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_weights_kept_as_float16_are_weights(instructions):
+    convolution = instructions.read_operators(float16_convolution(instructions))[1]
+    assert (convolution.inputs, convolution.weights) == ("1x6x6x4", "8x3x3x4")
+    assert convolution.multiply_accumulates == 6 * 6 * 8 * 36
+
+
 def test_operators_cost_what_their_cut_adds(instructions):
     operators = [instructions.Operator(i, "CONV_2D", "", "", "", macs) for i, macs in enumerate((10, 40))]
     record = instructions.describe(Path("a.tflite"), "", operators, {"pi4": [101.0, 30.0, 100.0]})
@@ -117,7 +145,7 @@ def test_operators_cost_what_their_cut_adds(instructions):
 
 @pytest.fixture
 def reproduction(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))  # it takes the boards from instructions.py
+    monkeypatch.syspath_prepend(str(BENCHMARKS))  # it takes the boards from emulated_pi.py
     return load("reproduction", monkeypatch)
 
 

@@ -206,11 +206,15 @@ def test_figures_of_live_frames_come_from_the_results() -> None:
 
 def test_figures_of_emulated_boards_come_from_the_results() -> None:
     rows = results("engine_arm64")["rows"]
-    frames = {row["machine"].split()[0]: row["instructions"]["tracked_frame"] / 1e6 for row in rows[::-1]}
+    model = "keypoints-int8"
+    pi4, pi5 = (row["instructions"]["tracked_frame"][model] / 1e6 for row in rows[:2])
     text = " ".join((REPOSITORY / "device/README.md").read_text().split())
-    assert f"takes {frames['pi4']:.2f} million instructions on a Pi 4's core and {frames['pi5']:.2f} million" in text
+    assert f"takes {pi4:.2f} million instructions on a Pi 4's core and {pi5:.2f} million" in text
     assert f"a search {rows[0]['instructions']['search'] / 1e6:.0f} million" in text
-    assert [row["points_within_px"] for row in rows] == [0.0] * 4
+    off = [row["points_within_px"] for row in rows]
+    assert {row[model] for row in off for model in row if model.endswith("-int8")} == {0.0}
+    float32 = max(row[model] for row in off for model in row if model.endswith("-float32"))
+    assert f"those of the float32 files are up to {float32:.1f} px away" in text
 
 
 def conversion_row(row: dict[str, Any]) -> str:
@@ -255,6 +259,12 @@ def test_the_performance_page_comes_from_the_results(name: str, monkeypatch: pyt
     page = importlib.import_module(name).page(results(name))
     assert page.strip() in (REPOSITORY / "docs/performance.md").read_text()
     assert results(name)["model_sha256"] == open_model(shipped_model()).file.sha256
+
+
+def test_instructions_on_the_performance_page_come_from_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    page = importlib.import_module("bench_arm64").page(results("instructions"), results("engine_arm64"))
+    assert page.strip() in (REPOSITORY / "docs/performance.md").read_text()
 
 
 def test_start_memory_and_age_are_as_demanded() -> None:
@@ -331,12 +341,17 @@ def test_figures_of_the_boards_come_from_the_results() -> None:
     }
     frames = {row["machine"]: row["instructions"] for row in results("engine_arm64")["rows"]}
     pi4, pi5 = frames["pi4 bookworm"], frames["pi5 bookworm"]
+    int8 = "keypoints-int8"
     named = {"15 points": "keypoints", "68 points": "keypoints68"}
     named["15 points, `keypoints-small-int8`"] = "keypoints-small"
     for words, model in named.items():
         row = [f"{counted[model][board] / 1e6:.2f}" for board in ("pi4", "pi5")]
         assert f"| one inference, int8, {words} | {' | '.join(row)} |" in text
-    assert f"all of it | {pi4['tracked_frame'] / 1e6:.2f} | {pi5['tracked_frame'] / 1e6:.2f} |" in text
+    assert f"all of it | {pi4['tracked_frame'][int8] / 1e6:.2f} | {pi5['tracked_frame'][int8] / 1e6:.2f} |" in text
+    few, many = ([board["tracked_frame"][model] for board in (pi4, pi5)] for model in (int8, "keypoints68-int8"))
+    assert f"| the same, 68 points | {many[0] / 1e6:.2f} | {many[1] / 1e6:.2f} |" in text
+    more = [f"{100 * (m / f - 1):.0f} %" for m, f in zip(many, few, strict=True)]
+    assert f"a whole tracked frame takes {more[0]} more on a Pi 4 and {more[1]} more on a Pi 5" in text
     assert f"| a search of a 640x480 frame | {pi4['search'] / 1e6:.0f} | {pi5['search'] / 1e6:.0f} |" in text
     searches = [frames[f"{board} bookworm"]["search"] / counted["keypoints"][board] for board in ("pi4", "pi5")]
     assert f"what {searches[0]:.0f} inferences cost on a Pi 4, and {searches[1]:.0f} on a Pi 5" in text

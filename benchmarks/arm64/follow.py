@@ -1,6 +1,7 @@
-"""Runs in an emulated userland: the engine over given frames. Its points go to a file, and a mark a step to stderr.
+"""Runs in an emulated userland: a search, then the engine over given frames with each network. Points go to a file, and
+marks to stderr: two around the search, then one after each frame.
 
-Usage: python follow.py FRAMES.npy OUT.npy
+Usage: python follow.py FRAMES.npy POINTS.npz MODEL [MODEL ...]     (MODEL as `--model` takes a shipped one)
 """
 
 from __future__ import annotations
@@ -18,16 +19,28 @@ from fkp_edge.interpreter import open_model
 from fkp_edge.models import shipped_model
 from fkp_edge.observation import Frame
 
-cv2.setNumThreads(1)
-frames = np.load(sys.argv[1])
-detector = HaarDetector()
-engine = Engine(open_model(shipped_model()), InlineSearch(detector.detect))
-points = []
-os.getppid()
-detector.detect(frames[0])
-os.getppid()
-for index, grey in enumerate(frames):
-    observation = engine.process(Frame(grey, index * 33_333_333, index))
+
+def follow(name: str, detector: HaarDetector, frames: np.ndarray) -> np.ndarray:
+    """The points in each frame; NaN in one where no face was seen."""
+    engine = Engine(open_model(shipped_model(name)), InlineSearch(detector.detect))
+    found = []
+    for index, grey in enumerate(frames):
+        observation = engine.process(Frame(grey, index * 33_333_333, index))
+        os.getppid()
+        found.append(observation.faces[0].points if observation.faces else None)
+    seen = next(points for points in found if points is not None)
+    return np.stack([np.full_like(seen, np.nan) if points is None else points for points in found])
+
+
+def main(frames: np.ndarray, out: str, names: list[str]) -> None:
+    """One process for all networks: starting Python costs as much as following the frames."""
+    cv2.setNumThreads(1)
+    detector = HaarDetector()
     os.getppid()
-    points.append(observation.faces[0].points if observation.faces else np.full((15, 2), np.nan, np.float32))
-np.save(sys.argv[2], np.stack(points))
+    detector.detect(frames[0])
+    os.getppid()
+    np.savez(out, **{name: follow(name, detector, frames) for name in names})
+
+
+if __name__ == "__main__":
+    main(np.load(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -1,11 +1,10 @@
 """What instructions.py runs in the emulated userland: invokes model files between marks of the counting plugin.
 
-Usage: python3 invoke.py INVOKES MODEL.tflite [MODEL.tflite ...]     (prints LiteRT's version)
+Usage: python3 invoke.py INVOKES MODEL.tflite [MODEL.tflite ...]
 """
 
 import os
 import sys
-from importlib.metadata import version
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -29,7 +28,6 @@ def main(invokes: int, paths: list[str]) -> None:
     """One process for all files: starting Python costs over a hundred times an inference."""
     for path in paths:
         invoke(path, invokes)
-    print(version("ai-edge-litert"))
 
 
 if __name__ == "__main__":
