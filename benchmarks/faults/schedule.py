@@ -46,7 +46,7 @@ class Plan:
     seconds: float
     """Of faults, the warm-up included."""
     warm_s: float
-    """What a process takes once for good is taken by then."""
+    """Of them before the figures count: what a process takes once for good is taken by then; 0 counts all."""
     kinds: tuple[str, ...]
     """Of the camera's and the process's faults; clients' come all."""
     longest_s: float = 4.0
@@ -55,6 +55,10 @@ class Plan:
     """Between two of them, at most."""
     stay_s: float = 40.0
     """Of clients that sleep."""
+    client_wait_s: float = 1.0
+    """Between two faults of clients, at most."""
+    settle_s: float = 4.0
+    """Without faults, before threads and descriptors are compared: refused clients have a second to read why."""
 
 
 @dataclass(frozen=True)
@@ -146,12 +150,13 @@ def camera_faults(
 
 
 def client_faults(
-    door: Door, rng: random.Random, stop: threading.Event, longest_wait_s: float = 1.0
+    door: Door, plan: Plan, rng: random.Random, stop: threading.Event
 ) -> tuple[Counter[str], Counter[str], list[str]]:
     """Makes faults of clients until `stop`; how often each, how often it could not connect, and what was wrong.
 
     Every kind comes once at least; those under way are waited for.
     """
+    door = door._replace(stay_s=plan.stay_s)
     made: Counter[str] = Counter()
     turned_away: Counter[str] = Counter()
     wrong: list[str] = []
@@ -173,5 +178,5 @@ def client_faults(
                 future = pool.submit(CLIENT_FAULTS[kind], door, random.Random(rng.random()))  # noqa: S311 - no secrets
                 future.add_done_callback(lambda done, kind=kind: (free.release(), end(kind, done)))
                 made[kind] += 1
-                stop.wait(rng.uniform(0, longest_wait_s))
+                stop.wait(rng.uniform(0, plan.client_wait_s))
     return made, turned_away, wrong

@@ -165,7 +165,7 @@ class LineClient:
         self._take_line()
 
     def _take_end(self) -> None:
-        """It will send no more. It may still want to read, unless its token is wanted: then its place is free at once."""
+        """It will send no more. It may still want to read; but where its token is wanted, others may want its place."""
         if self._greeted:
             self._loop.remove_reader(self._sock)
         else:
