@@ -47,6 +47,8 @@ WARM_SHARE = 0.15
 """Of the time: three of twenty minutes."""
 EVERY_S = 5.0
 """Between two samples of memory, threads, descriptors and time used."""
+SUMMARY_BYTES = 10_000
+"""More than the program says at its end: the limit on files is for its standard output, too."""
 STREAMS_ON_S = 2.0
 """After the recording could not grow: it is written out once a second."""
 WAIT_S = 30.0
@@ -194,7 +196,7 @@ def full_disk(camera: Camera, folder: Path) -> tuple[dict[str, Any], list[str]]:
     """A run whose recording can grow no more: the stream must go on, and the end say what is missing."""
     with contextlib.closing(Service(camera.url, folder, "full")) as service:
         witness = Witness(service, folder)
-        wait(lambda: service.recording.stat().st_size > 0)
+        wait(lambda: service.recording.stat().st_size > SUMMARY_BYTES)
         service.fill_disk()
         now = time.monotonic()
         streams_on = wait(lambda: witness.tracked_s > now + STREAMS_ON_S, 10)
