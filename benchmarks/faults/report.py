@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from faults.pictures import DAMAGES
 from faults.schedule import ON_ITS_WAY_S, Fault
 from faults.service import WATCHDOG_S, Sample
 from faults.witness import Testimony
@@ -188,10 +189,7 @@ def recoveries(faults: Sequence[Fault], tracked_s: Sequence[float]) -> dict[str,
 EXPLAINS = {
     "silent": ("SIGSTOP",),
     "lost at once": ("small frames", "large frames"),
-    "no_camera": (
-        *("stall", "unplugged", "connection lost", "one frame a second", "SIGSTOP", "small frames", "large frames"),
-        *("truncated pictures", "damaged pictures", "garbage for pictures"),
-    ),
+    "no_camera": ("stall", "unplugged", "connection lost", "SIGSTOP", *DAMAGES),
 }
 """Which faults may be the reason of what a witness noted."""
 
