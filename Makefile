@@ -99,7 +99,7 @@ runs/keypointnet68/model.keras: runs/scratch/model.keras
 runs/keypointnet/model.keras: runs/keypointnet68/model.keras
 	$(FKP) train train/keypointnet.toml --start $< --data $(DATA) --out $(@D) --resume
 
-results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, test/, val/ and clips/): half an hour
+results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, test/, val/ and clips/): an hour
 	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy_gt.json
 	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --crops haar --json > $(RESULTS)/accuracy_haar.json
 	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --crops jitter --json > $(RESULTS)/accuracy_jitter.json
@@ -118,6 +118,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/search_settings.py $(DATA) $(RESULTS)/search_settings.json
 	.venv-dev/bin/python benchmarks/live.py $(RESULTS)/live.json
 	.venv-dev/bin/python benchmarks/soak.py $(RESULTS)/soak.json
+	.venv-dev/bin/python benchmarks/soak_faults.py $(RESULTS)/soak_faults.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
 	.venv-dev/bin/python benchmarks/start.py $(RESULTS)/start.json

@@ -24,7 +24,7 @@ class State(StrEnum):
     HELD = "held"
     """The face was not seen in this frame, but a moment ago; its last points are repeated."""
     NO_CAMERA = "no_camera"
-    """No frame has come for over a second."""
+    """It failed, or no frame has come for as long as `supervision.stall_s` says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -191,6 +191,34 @@ def test_figures_of_clips_and_of_long_runs_come_from_the_results() -> None:
     assert searching["cpu_share"] <= searching["allowed"]
 
 
+def test_figures_of_the_soak_under_faults_come_from_the_results() -> None:
+    soak = results("soak_faults")
+    faults, clients, witness = soak["faults"], soak["client_faults"]["made"], soak["witness"]
+    memory, threads, open_files = soak["memory"], soak["threads"], soak["descriptors"]
+    page = (REPOSITORY / "docs/operations.md").read_text()
+    text = " ".join(page.split())
+    load = [f"{soak['machine'][f'load_at_{when}'][0]:.1f}" for when in ("start", "end")]
+    assert f"{soak['minutes']:g} minutes of random faults" in text
+    assert f"(load {load[0]} at the start, {load[1]} at the end)" in text
+    assert f"as they were taken, {soak['frames_per_s']:.0f} a second on average" in text
+    times = sum(row["count"] for row in faults.values())
+    assert f"It failed, or the process was stopped, {times} times in {len(faults)} ways" in text
+    assert f"misbehaved {sum(clients.values()):,} times in {len(clients)} ways" in text
+    assert f"{witness['messages']:,} messages of {witness['frames']:,} frames on one connection" in text
+    assert f"{memory['median_mb']:.0f} MB; its fitted line changed by {memory['grown_mb']:+.2f} MB over" in text
+    assert (
+        f"the last {soak['minutes'] - soak['warm_minutes']:g} minutes (its range was {memory['range_mb']:.1f}" in text
+    )
+    assert f"of {threads['lasting']} threads that do not read the camera {threads['lost']} ended" in text
+    assert f"{open_files['end']} descriptors were open as at the start" in text
+    assert f"came every {soak['keep_alives']['longest_wait_s']:g} s at most" in text
+    assert f"ended it in {soak['sigterm']['seconds']:g} s with exit code 0" in text
+    for kind, row in faults.items():
+        assert f"| {kind} | {row['count']} | {row['median_s']:.2f} | {row['most_s']:.2f} |" in page
+    assert soak["minutes"] >= 20
+    assert soak["violations"] == witness["violations"] == []
+
+
 def test_figures_of_live_frames_come_from_the_results() -> None:
     live = results("live")
     ratios = [found["searching"]["p99_over_p50"] for found in live["frame_times"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -23,7 +24,7 @@ Sink = Callable[[Frame | None, Observation], None]
 """Gets each frame and what was seen in it (a heartbeat comes without a frame). Must not block."""
 
 HEARTBEAT_S = 1.0
-"""A message goes out at least this often, frames or not."""
+"""A message goes out at least this often, frames or not: without, the last one again."""
 CLOSE_S = 1.0
 """How long a source may take to come back from `read` at the end."""
 STOP_POLL_S = 0.2
@@ -43,7 +44,7 @@ class SupervisionSettings(Settings, frozen=True, kw_only=True):
     stall_s: Positive = 2.0
     """Without a usable frame for this long it is opened again."""
     retry_s: Positive = 0.25
-    """Before the first attempt; twice as long before each next one."""
+    """Before the first attempt; twice as long before each next one, until frames have flowed for `stall_s`."""
     longest_retry_s: Positive = 10.0
 
 
@@ -141,7 +142,7 @@ class Runtime:
             if self._reopen is not None:
                 self._supervise(self._reopen)
             if time.monotonic() - self._beat_s >= HEARTBEAT_S:
-                self._say_no_camera()
+                self._beat()
 
     def _step(self, frame: Frame) -> bool:
         """Works on `frame`; False where it is not fit for it."""
@@ -149,7 +150,9 @@ class Runtime:
         if admitted is None:
             return False
         self._alive_s = self._beat_s = time.monotonic()
-        self._retry_s = self._settings.retry_s
+        capture = self._capture
+        if capture is not None and self._alive_s - (capture.opened_s or self._alive_s) >= self._settings.stall_s:
+            self._retry_s = self._settings.retry_s  # not at the first frame: some give one and fail, over and over
         self._frames += 1
         times = self._engine.times
         with times.stage("engine"):
@@ -185,9 +188,19 @@ class Runtime:
         self._retry_at_s, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._settings.longest_retry_s)
         self._say_no_camera()
 
-    def _say_no_camera(self) -> None:
+    def _beat(self) -> None:
+        """Says the last observation again: a camera may be slow. One that stalls is gone, reopened or not."""
+        if time.monotonic() - self._alive_s > self._settings.stall_s:
+            self._say_no_camera()
+            return
         self._beat_s = time.monotonic()
-        self._send(None, Observation(self._last.sequence, self._last.captured_ns, State.NO_CAMERA))
+        self._send(None, replace(self._last, dropped=0))
+
+    def _say_no_camera(self) -> None:
+        """So do the beats that follow, until a frame comes."""
+        self._beat_s = time.monotonic()
+        self._last = Observation(self._last.sequence, self._last.captured_ns, State.NO_CAMERA)
+        self._send(None, self._last)
 
     def _send(self, frame: Frame | None, observation: Observation) -> None:
         for sink in self._sinks:

@@ -159,10 +159,17 @@ class LineClient:
             self._discard(chunk)
             return
         if not chunk and not self._received:
-            self._loop.remove_reader(self._sock)  # it will send no more; it may still want to read
+            self._take_end()
             return
         self._received.feed(chunk or b"\n")  # at the end an unfinished line is judged as it is
         self._take_line()
+
+    def _take_end(self) -> None:
+        """It will send no more. It may still want to read; but where its token is wanted, others may want its place."""
+        if self._greeted:
+            self._loop.remove_reader(self._sock)
+        else:
+            self._refuse(StreamError(f"the connection's end came before a token; {WANTED}"))
 
     def _discard(self, chunk: bytes) -> None:
         if chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -139,6 +140,51 @@ def test_a_driver_that_never_comes_back_costs_a_bounded_number_of_threads(model:
         thread.join(HANG_S)
     assert runtime.reopened == 2
     assert len(stuck) == 3
+
+
+class Flapping:
+    """A camera that gives a frame and fails, each time that it is opened; notes how long each wait was."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def open(self) -> FakeCamera:
+        self.opened += 1
+        return FakeCamera([Frame(GREY, time.monotonic_ns(), 0), SourceError("flaps")], live=True)
+
+
+def test_one_good_frame_does_not_end_the_growing_wait(model: KeypointModel, caplog: pytest.LogCaptureFixture) -> None:
+    camera = Flapping()
+
+    def sink(frame: Frame | None, observation: Observation) -> None:
+        if camera.opened >= 4 and frame is None:
+            runtime.stop()
+
+    slow = SupervisionSettings(stall_s=3600, retry_s=0.01, longest_retry_s=0.03)
+    runtime = Runtime(camera.open(), Engine(model, FakeSearch()), [sink], reopen=camera.open, settings=slow)
+    runtime.run()
+    assert re.findall(r"again in (\S+) s", caplog.text)[:4] == ["0.01", "0.02", "0.03", "0.03"]
+
+
+def test_the_wait_starts_over_once_frames_have_flowed_for_a_while(model: KeypointModel) -> None:
+    def steady() -> Iterator[Frame | Exception]:
+        for i in range(30):
+            threading.Event().wait(0.01)
+            yield Frame(GREY, time.monotonic_ns(), i)
+        yield SourceError("gone")
+
+    def sink(frame: Frame | None, observation: Observation) -> None:
+        if runtime.reopened >= 2:
+            runtime.stop()
+
+    settings = SupervisionSettings(stall_s=0.2, retry_s=0.001, longest_retry_s=3600)
+
+    def open_again() -> FakeCamera:
+        return FakeCamera(steady(), live=True)
+
+    runtime = Runtime(open_again(), Engine(model, FakeSearch()), [sink], reopen=open_again, settings=settings)
+    runtime.run()
+    assert runtime._retry_s <= 0.002
 
 
 def test_a_recording_is_not_opened_again(model: KeypointModel) -> None:

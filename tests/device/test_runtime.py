@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.device.engine import Engine
-from fkp_edge.device.runtime import Runtime
+from fkp_edge.device.runtime import HEARTBEAT_S, Runtime, SupervisionSettings
 from fkp_edge.device.search import FakeSearch
 from fkp_edge.device.sources import FakeCamera
 from fkp_edge.errors import SourceError
@@ -100,7 +100,7 @@ def test_a_stalled_camera_gives_heartbeats_and_stop_ends_the_run_without_it(mode
             beats.append(observation)
             runtime.stop()
 
-    runtime = Runtime(camera, Engine(model, FakeSearch()), [sink])
+    runtime = Runtime(camera, Engine(model, FakeSearch()), [sink], settings=SupervisionSettings(stall_s=0.5))
     runtime.run()
     camera.release.set()
     assert [(o.state, o.sequence, o.faces) for o in beats] == [(State.NO_CAMERA, 0, ())]
@@ -109,3 +109,20 @@ def test_a_stalled_camera_gives_heartbeats_and_stop_ends_the_run_without_it(mode
 def test_no_thread_outlives_a_run(model: KeypointModel) -> None:
     Runtime(FakeCamera(frames(2)), Engine(model, FakeSearch()), []).run()
     assert "capture" not in [thread.name for thread in threading.enumerate()]
+
+
+class Slow(FakeCamera):
+    """Gives a frame, then another one after over a second."""
+
+    def read(self) -> Frame | None:
+        if self.reads == 1:
+            time.sleep(1.2 * HEARTBEAT_S)
+        return super().read()
+
+
+def test_a_slow_camera_is_no_lost_one_its_last_observation_is_repeated(model: KeypointModel) -> None:
+    sink = Recorder()
+    Runtime(Slow(frames(2), live=True), Engine(model, FakeSearch()), [sink]).run()
+    beats = [(o.state, o.sequence, o.dropped) for _, o in sink.seen]
+    assert [frame is None for frame, _ in sink.seen] == [False, True, False]
+    assert beats == [(State.SEARCHING, 0, 0), (State.SEARCHING, 0, 0), (State.SEARCHING, 1, 0)]

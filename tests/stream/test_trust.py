@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
@@ -79,6 +80,26 @@ def test_without_a_token_nothing_comes_but_the_refusal(guarded, observe):
         pytest.raises(StreamError, match=r"refused this client: no token came within 0.05 s; expected a first line"),
     ):
         next(client)
+
+
+@pytest.fixture
+def patient(open_server):
+    """Waits for a token for longer than any test."""
+    return open_server(token=TOKEN, limits=Limits(auth_s=3600))
+
+
+def test_a_client_that_will_send_no_more_is_told_at_once_that_its_token_is_wanted(patient):
+    with socket.create_connection((patient.address.host, patient.address.port), timeout=10) as sock:
+        sock.shutdown(socket.SHUT_WR)
+        with sock.makefile("rb") as file:
+            assert "the connection's end came before a token" in json.loads(file.read())["text"]
+
+
+def test_clients_that_leave_without_a_token_take_nobodys_place(patient, eventually):
+    for _ in range(20):
+        socket.create_connection((patient.address.host, patient.address.port)).close()
+    eventually(lambda: patient.refused == 20)
+    eventually(lambda: patient.clients == 0)
 
 
 def test_a_ping_is_no_token(guarded):
