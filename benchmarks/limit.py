@@ -188,12 +188,13 @@ so the network runs at {100 * net["share_of_best"]:.0f} % of it ({result["machin
 
 {table(head, rows)}
 
-To close it, {gap:.3f} of {net["ms"]:.3f} ms would have to go, most of them from {worst["kind"]}
-({worst["above_best_ms"]:.3f} ms). Depthwise convolutions use each weight for one channel only, and a layer of 16 to 64
+To close it, {gap:.3f} of {net["ms"]:.3f} ms would have to go; the largest part, {worst["above_best_ms"]:.3f} ms, from
+{worst["kind"]}. Depthwise convolutions use each weight for one channel only, and a layer of 16 to 64
 channels fills an int8 kernel's tiles badly; fewer and wider layers of plain convolutions come nearer to the best rate,
 at more multiply-accumulates for the same accuracy. What counts is milliseconds at an accuracy, not this share.
 
-A tracked frame takes {eng["frame_ms"]:.3f} ms, {100 * eng["overhead_share"]:.0f} % of it outside the network:
+A tracked frame takes {eng["frame_ms"]:.3f} ms on the wall: {eng["stages_ms"]["infer"]:.3f} in the network, whose time
+above is the thread's CPU, the least of its rounds, and {100 * eng["overhead_share"]:.0f} % outside it:
 {listed}
 ("rest" is what joins them: motion, identities, records). To close it, each would have to leave Python and NumPy for one
 compiled pass; the largest is {most}.

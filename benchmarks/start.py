@@ -4,7 +4,8 @@
 
 Each run is a process of its own on the demo, 640x480 at 30 frames a second, with the shipped int8 file; the client is
 this process, which does nothing else. Start: from before the process begins to the client's first keypoints. Memory:
-VmHWM of the process. Age: from when the frame was due to when the client has decoded its observation.
+VmHWM of the process, what /usr/bin/time calls its maximum resident set size. Age: from when the frame was due to when
+the client has decoded its observation.
 """
 
 from __future__ import annotations

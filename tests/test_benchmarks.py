@@ -315,6 +315,11 @@ def test_a_law_is_the_line_through_the_figures(growth):
     assert (found["start"], found["slope"], found["off_at_most"]) == pytest.approx((1, 2, 0), abs=1e-9)
 
 
+def test_the_picture_of_the_growth_is_that_of_the_results(growth):
+    result = json.loads((BENCHMARKS / "results/growth.json").read_text())
+    assert growth.SVG.read_text() == growth.plot(result)
+
+
 def test_faces_of_the_growth_are_followed(growth):
     spans = growth.track(growth.moving((1280, 720), 2), 2, open_model(shipped_model()))
     assert len(spans) > growth.FRAMES / 2

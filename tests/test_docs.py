@@ -16,6 +16,7 @@ from fkp_edge.cli import build_parser
 from fkp_edge.device.pose import MEAN_FACE
 from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.interpreter import open_model
+from fkp_edge.model_file import read_model_file
 from fkp_edge.models import shipped_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -266,6 +267,67 @@ def test_figures_of_conversions_come_from_the_results() -> None:
     assert f"{100 * saved['pi4']:.1f} % fewer instructions on a Pi 4's core and {100 * saved['pi5']:.1f} %" in flat
     assert saved["pi5"] >= 0.2
     assert small["macs"][1] <= 0.75 * int8["macs"][1]
+
+
+def test_the_readme_says_what_one_look_and_tracking_cost() -> None:
+    text = " ".join((REPOSITORY / "README.md").read_text().split())
+    haar, jitter = (
+        {entry["model"]: entry["sets"] for entry in results(f"accuracy_{crops}")}["keypoints-int8.tflite"]
+        for crops in ("haar", "jitter")
+    )
+    one_look = {name: haar[name]["nme_percent"] - haar[name]["gt_nme_percent"] for name in ("afw", "ytf")}
+    above = {
+        name: min(f["tracked_nme_percent"] - f["gt_nme_percent"] for f in (haar[name], jitter[name]))
+        for name in ("afw", "ytf")
+    }
+    assert f"worse by {one_look['afw']:.1f} points on AFW and {one_look['ytf']:.1f} on YouTube Faces" in text
+    assert f"still {above['afw']:.1f} and {above['ytf']:.1f} above the labels' crops" in text
+
+
+def test_the_size_of_the_shipped_file_and_its_reach_are_said() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    model = open_model(shipped_model())
+    points = min(model._interpreter.get_output_details(), key=lambda output: -output["shape"][-1])
+    scale, zero = points["quantization"]
+    assert f"file has {shipped_model().stat().st_size / 1e6:.2f} MB" in text
+    assert f"({scale * min(127 - zero, 128 + zero):.2f} of the crop's side)" in text
+
+
+def condition_row(title: str, name: str, unit: str, row: dict[str, Any]) -> str:
+    ends = row["from"], row["to"]
+    where = f"below {ends[1]:g}" if ends[0] is None else f"{ends[0]:g} to {ends[1]}" if ends[1] else f"{ends[0]:g}"
+    said = f"{name} {where}{unit}{'' if ends[1] else ' and more'}"
+    interval = "{:.2f} .. {:.2f}".format(*row["nme_interval_percent"])
+    figures = f"{row['nme_percent']:.2f} % | {interval} | {row['failures_percent']:.1f} %"
+    return f"| {title} | {said} | {row['faces']} | {figures} |"
+
+
+@pytest.mark.parametrize(("key", "title"), [("test/afw", "AFW"), ("test/ytf", "YouTube Faces")])
+def test_the_model_card_says_what_the_conditions_cost(key: str, title: str) -> None:
+    lines = (REPOSITORY / "docs/model-card.md").read_text().splitlines()
+    measured = results("conditions")["sets"][key]
+    for kind, name, unit in (("yaw_degrees", "yaw", " degrees"), ("sharpness", "sharpness", "")):
+        rows = [condition_row(title, name, unit, row) for row in measured[kind]]
+        assert [row for row in rows if row not in lines] == []
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_model_card_says_how_large_the_files_are(name: str) -> None:
+    flatbuffer = read_model_file(shipped_model(name)).flatbuffer
+    assert f"{len(flatbuffer) / 1000:.0f} kB" in (REPOSITORY / "docs/model-card.md").read_text()
+
+
+def test_figures_of_zeroed_weights_come_from_the_results() -> None:
+    flat = " ".join((REPOSITORY / "convert/README.md").read_text().split())
+    int8, sparse = ({r["name"]: r for r in results("convert")["rows"]}[name] for name in ("int8", "sparse"))
+    smaller = {
+        precision: 1 - sparse["sizes"][precision]["gzip_bytes"] / size["gzip_bytes"]
+        for precision, size in int8["sizes"].items()
+    }
+    said = " and ".join(f"{100 * smaller[precision]:.1f} % in {precision}" for precision in ("float16", "int8"))
+    assert f"by {100 * smaller['float32']:.1f} % in float32, {said} (gzip)" in flat
+    assert smaller["float32"] >= 0.35
+    assert sparse["val"]["interval_percent"][1] <= 2
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -238,6 +238,12 @@ def test_the_goals_are_judged_by_the_results(record: Any) -> None:
     assert record["goals"] == import_module("run").goals(record)
 
 
+@pytest.mark.parametrize(("peer", "least"), [("mediapipe", 4), ("dlib", 35)])
+def test_what_must_hold_does_by_both_clocks(record: Any, peer: str, least: float) -> None:
+    row = record["speed"]["groups"]["demo"]["peers"][peer]
+    assert min(row["cpu_ratio"]["median"], row["wall_ratio"]["median"]) >= least
+
+
 def test_what_the_readme_says_beside_the_table_is_so(record: Any) -> None:
     afw, whole = (record["accuracy"]["own_detector"][name]["peers"] for name in ("test/afw", "test/scenes"))
     text = " ".join((REPOSITORY / "README.md").read_text().split())
