@@ -229,6 +229,8 @@ def test_the_page_names_the_file_that_was_measured_and_the_work_was_done(record:
     page = (PEERS / "README.md").read_text()
     assert f"sha256 {record['speed']['versions']['int8']['model_sha256'][:8]} (int8)" in page
     assert record["accuracy"]["versions"]["int8"] == record["speed"]["versions"]["int8"]
+    assert record["speed"]["versions"]["int8"]["model_sha256"] == open_model(shipped_model()).file.sha256
+    assert f"a load of {record['speed']['machine']['load_average'][0]:.1f} in the minute before" in page
     demo = next(video for video in record["speed"]["videos"] if video["name"] == "demo")
     assert all(row["median_nme_percent"] < 10 for row in demo["peers"].values())
     assert all(row["rounds_agree"] for video in record["speed"]["videos"] for row in video["peers"].values())
