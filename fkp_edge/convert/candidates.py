@@ -129,11 +129,9 @@ def prepare_job(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, prop
     Raises:
         InputError: the model, the recipe or a data folder is missing or does not fit.
     """
-    tunes = recipe.prune.channels or recipe.prune.weights or recipe.quantise == "qat"
-    if tunes:
-        strategy_for(recipe.tune.replicas)  # TensorFlow fixes its devices when it first works
+    strategy_for(recipe.tune.replicas)  # TensorFlow fixes its devices when it first works; a scan tunes with any recipe
     network = load_network(model_path, recipe.network)
-    if network.model is None and tunes:
+    if network.model is None and (recipe.prune.channels or recipe.prune.weights or recipe.quantise == "qat"):
         raise InputError(
             f"{model_path} is a SavedModel, which cannot be pruned or trained; expected post-training quantisation "
             "alone, or a .keras or .h5 file of tf-keras"

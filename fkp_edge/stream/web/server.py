@@ -7,6 +7,7 @@ them, their kernel buffers are small, and a request must have come whole in time
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -110,8 +111,10 @@ class WebServer(AcceptingServer[WebAddress]):
             task.cancel()
         await asyncio.gather(*self._arriving, return_exceptions=True)
         await self._runner.cleanup()
-        for transport in self._transports:
-            transport.abort()
+        for transport in tuple(self._transports):
+            # the TLS transport of Python 3.11.2, Debian 12's, raises where its connection is lost already
+            with contextlib.suppress(AttributeError):
+                transport.abort()
         await asyncio.sleep(0)  # what was aborted closes its socket in the loop's next turn
 
     def _middleware(self) -> Middleware:

@@ -40,6 +40,25 @@ def test_a_client_that_trusts_the_certificate_reads(secure, files, hello, monkey
         assert next(client) == hello
 
 
+class FakeTransport:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.aborted = 0
+        self._error = error
+
+    def abort(self) -> None:
+        self.aborted += 1
+        if self._error:
+            raise self._error
+
+
+def test_a_server_closes_all_beside_a_connection_that_is_lost(secure):
+    lost = FakeTransport(AttributeError("'NoneType' object has no attribute '_abort'"))  # Python 3.11.2's does so
+    held = FakeTransport()
+    secure._transports |= {lost: None, held: None}
+    secure.close()
+    assert (lost.aborted, held.aborted) == (1, 1)
+
+
 def test_a_certificate_that_nobody_vouches_for_is_named(secure):
     with pytest.raises(StreamError, match=r"is not trusted .* name its authority in SSL_CERT_FILE"):
         connect(str(secure.address))
