@@ -90,7 +90,7 @@ class KeypointModel:
 
     @property
     def full_weights(self) -> bool:
-        """Whether no tensor has fewer than float32's bits: false for float16 weights, whose arithmetic is float, too."""
+        """Whether all weights are float32: those of a file with float16 are not, though its arithmetic is float."""
         return {np.dtype(d["dtype"]).name for d in self._interpreter.get_tensor_details()} <= {"float32", "int32"}
 
     @property
