@@ -48,8 +48,12 @@ def summary(results: list[Result]) -> dict[str, Any]:
         for change in compare(before, after).changes:
             if change.figure.endswith(" ms") and change.interval_percent:
                 found.setdefault(change.figure, []).append(excess(change))
+    first = results[0].before
     every = np.array([value for values in found.values() for value in values])
     return {
+        "machine": {"processor": first.cpu, "cores": first.cores},
+        "load_1_min": [result.load_before for result in results],
+        "runs": len(results),
         "comparisons": len(every),
         "outside_percent": round(100 * float((every > 0).mean()), 1),
         "outside_allowed_percent": round(100 * float((every > BETWEEN_RUNS_PERCENT).mean()), 1),
@@ -70,10 +74,7 @@ def main() -> None:
         for number in range(args.runs):
             results.append(measure(Path(folder) / f"{number}.json", args.seconds))
             print(f"run {number + 1} of {args.runs}", file=sys.stderr, flush=True)
-    first = results[0]
-    machine = {"processor": first.before.cpu, "cores": first.before.cores}
-    loads = [result.load_before for result in results]
-    found = {"machine": machine, "runs": args.runs, "load_1_min": loads} | summary(results)
+    found = summary(results)
     args.out.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps({name: value for name, value in found.items() if name != "excess_percent"}))
 
