@@ -39,10 +39,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     change_percent: float | None
     """Of the figure before; None where nothing is left."""
     interval_percent: tuple[float, float] | None
-    """95 % interval of the change. Times: a bootstrap over the saved spans, wider by what the reference work changed
-    and by `BETWEEN_RUNS_PERCENT`. Starts, of which there are few: the least and the most that any two of them differ
-    by, wider by the reference work. Frames lost: Newcombe's of two shares. NME: a bootstrap over faces. Bytes: exact.
-    None where there are too few to tell, where nothing is left, and of the RMSE, which is not saved face by face."""
+    """95 % interval of the change. Times: a bootstrap over the saved spans. Frames lost: Newcombe's of two shares. Both
+    are wider by what the reference work changed and by `BETWEEN_RUNS_PERCENT`. Starts, of which there are few: the
+    least and the most that any two of them differ by, wider by the reference work. NME: a bootstrap over faces. Bytes:
+    exact. None where there are too few to tell, where nothing is left, and of the RMSE, which is not saved by face."""
 
     @property
     def verdict(self) -> str:
@@ -176,7 +176,8 @@ class _Models(NamedTuple):
         """Frames due for each that the client received, 1 where none is lost: a share lost has no change from 0.
 
         Newcombe's interval of the difference of the shares lost as a change of that figure, the share before held. It
-        takes frames to be lost one by one: bursts make it too narrow.
+        takes frames to be lost one by one, but a machine at other work loses many in a row: so it is widened as that of
+        a time is.
         """
         figure = f"{name}: frames due for each received"
         if before.lost == before.due or not after.due:
@@ -187,7 +188,7 @@ class _Models(NamedTuple):
             yield self._gone(figure, 1 / kept)
             return
         differences = share_difference((before.lost, before.due), (after.lost, after.due))
-        interval = 100 * differences / np.maximum(kept - differences, LEAST)
+        interval = self._widened(100 * differences / np.maximum(kept - differences, LEAST))
         yield self._change(figure, 1 / kept, after.due / (after.due - after.lost), interval)
 
     def _starts(self, field: str, figure: str) -> Iterator[Change | str]:
@@ -222,7 +223,10 @@ class _Models(NamedTuple):
     def _spans(self, before: tuple[float, ...], after: tuple[float, ...]) -> Floats | None:
         if min(len(before), len(after)) < FEWEST_BLOCKS:
             return None
-        return median_change(before, after) + self._drift + [-BETWEEN_RUNS_PERCENT, BETWEEN_RUNS_PERCENT]
+        return self._widened(median_change(before, after))
+
+    def _widened(self, interval: Floats) -> Floats:
+        return interval + self._drift + [-BETWEEN_RUNS_PERCENT, BETWEEN_RUNS_PERCENT]
 
     def _accuracy(self, before: Accuracy, after: Accuracy) -> Iterator[Change | str]:
         if (before.sets, before.crops) != (after.sets, after.crops):

@@ -54,7 +54,7 @@ def changes_table(found: Changes) -> str:
     head = ("figure", "before", "after", "change", "95 % interval", "")
     noise = (
         "Noise is what spans of one run differ by, what work that never changes took otherwise the second time "
-        f"({found.machine_percent:+.1f} %), and of times {BETWEEN_RUNS_PERCENT:g} % that two runs of one program "
+        f"({found.machine_percent:+.1f} %), and {BETWEEN_RUNS_PERCENT:g} % that two runs of one program "
         "differed by on one machine. Yours may differ by more: measure again before you blame the program."
     )
     return "\n".join([*said, *(f"Remark: {remark}." for remark in found.remarks), *_columns(Table(head, rows)), noise])

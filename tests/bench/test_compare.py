@@ -117,13 +117,19 @@ RECEIVED = "closed loop: frames due for each received"
 def test_losing_frames_is_a_regression(losing):
     change = change_of(found := compare(losing(0), losing(300)), RECEIVED)
     assert (change.before, change.after) == (1, pytest.approx(2000 / 1700))
-    assert change.interval_percent == pytest.approx((15.6, 19.95), abs=0.02)
+    newcombe = np.array([15.6 - BETWEEN_RUNS_PERCENT, 19.95 + BETWEEN_RUNS_PERCENT])
+    assert change.interval_percent == pytest.approx(newcombe, abs=0.5)  # the reference work's share is below that
     assert found.regressions(10) == [change]
 
 
 def test_losing_as_many_frames_is_none(losing):
     assert change_of(compare(losing(0), losing(0)), RECEIVED).verdict == "within noise"
     assert change_of(compare(losing(100), losing(110)), RECEIVED).verdict == "within noise"
+
+
+def test_a_machine_that_was_busier_loses_frames_without_the_programs_fault(make_result, losing):
+    busy = msgspec.structs.replace(losing(300), reference=make_result(reference_ms=1.3).reference)
+    assert change_of(compare(losing(0), busy), RECEIVED).verdict == "within noise"
 
 
 def test_losing_fewer_frames_is_better(losing):
