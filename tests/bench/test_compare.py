@@ -118,7 +118,7 @@ def test_losing_frames_is_a_regression(losing):
     change = change_of(found := compare(losing(0), losing(300)), RECEIVED)
     assert (change.before, change.after) == (1, pytest.approx(2000 / 1700))
     newcombe = np.array([15.6 - BETWEEN_RUNS_PERCENT, 19.95 + BETWEEN_RUNS_PERCENT])
-    assert change.interval_percent == pytest.approx(newcombe, abs=0.5)  # the reference work's share is below that
+    assert change.interval_percent == pytest.approx(newcombe, abs=1)  # the reference work's share is below that
     assert found.regressions(10) == [change]
 
 
