@@ -78,9 +78,10 @@ coverage: $(DEV) ## lines and branches of what runs on a device that its tests r
 	.venv-dev/bin/coverage combine --quiet
 	.venv-dev/bin/coverage report
 
-docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors
+docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors, the schema of bench
 	.venv-dev/bin/python docs/troubleshooting/generate.py
 	.venv-dev/bin/python docs/protocol/generate.py
+	.venv-dev/bin/python docs/bench_schema.py
 
 models: runs/keypointnet/model.keras ## trains and converts all that ships: four hours on two cores, goes on where it was killed
 	mkdir -p runs/converted
@@ -122,6 +123,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
 	.venv-dev/bin/python benchmarks/start.py $(RESULTS)/start.json
+	.venv-dev/bin/python benchmarks/between_runs.py $(RESULTS)/between_runs.json
 	.venv-dev/bin/python benchmarks/growth.py $(RESULTS)/growth.json
 	.venv-dev/bin/python benchmarks/limit.py $(RESULTS)/limit.json
 

@@ -201,7 +201,13 @@ def _add_bench(commands: Commands) -> None:
     bench.add_argument(
         "--fail-on", type=percent, metavar="P%", help="of compare: exit with 1 where something is worse by more"
     )
-    add_accelerator(bench)
+    bench.add_argument(
+        "--accelerator",
+        choices=("cpu", "edgetpu"),
+        default="cpu",
+        help="edgetpu: run files compiled for it on a Coral device, all others on the CPU (default: cpu)",
+    )
+    bench.set_defaults(default_of=bench.get_default)
 
 
 def _add_device_commands(commands: Commands) -> None:

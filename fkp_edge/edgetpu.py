@@ -29,6 +29,7 @@ __all__ = [
     "check_made_for",
     "diagnose",
     "find_devices",
+    "made_for",
     "open_edgetpu",
     "read_probe",
 ]
@@ -63,13 +64,18 @@ class Probe:
     ended: Ended
 
 
+def made_for(file: ModelFile) -> Accelerator:
+    """What can run `file`: a compiled one only the Edge TPU, any other only the CPU."""
+    return "edgetpu" if CUSTOM_OPERATOR.encode() in file.flatbuffer else "cpu"  # a text that no weights spell
+
+
 def check_made_for(file: ModelFile, accelerator: Accelerator) -> None:
     """Refuses a compiled file on the CPU and any other on the Edge TPU.
 
     Raises:
         ModelFileError: with the remedy.
     """
-    compiled = CUSTOM_OPERATOR.encode() in file.flatbuffer  # a text that no weights spell
+    compiled = made_for(file) == "edgetpu"
     if compiled and accelerator == "cpu":
         raise ModelFileError(
             f"{file.path} is compiled for the Edge TPU and cannot run without; add --accelerator edgetpu"

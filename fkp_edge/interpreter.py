@@ -89,6 +89,11 @@ class KeypointModel:
         return "mixed" if names & {"int8", "uint8", "int16"} else "float"
 
     @property
+    def full_weights(self) -> bool:
+        """Whether all weights are float32: those of a file with float16 are not, though its arithmetic is float."""
+        return {np.dtype(d["dtype"]).name for d in self._interpreter.get_tensor_details()} <= {"float32", "int32"}
+
+    @property
     def has_score(self) -> bool:
         """False for a network that does not say whether its crop holds a face."""
         return self._score is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.bench.compare import BETWEEN_RUNS_PERCENT, Change
 from fkp_edge.interpreter import list_operators, open_model
 from fkp_edge.keypoints import IBUG68
 from fkp_edge.model_file import read_model_file
@@ -344,3 +346,19 @@ def test_kinds_of_operators_add_up_to_the_whole(limit):
 def test_a_page_is_filled_between_its_marks(growth):
     page = "before\n<!-- a -->\nold\n<!-- /a -->\nafter <!-- b -->"
     assert growth.fill(page, "a", "new \\1") == "before\n<!-- a -->\n\nnew \\1\n\n<!-- /a -->\nafter <!-- b -->"
+
+
+def test_compare_allows_for_what_two_runs_of_one_program_differed_by():
+    found = json.loads((BENCHMARKS / "results/between_runs.json").read_text())
+    assert math.ceil(found["excess_p95_percent"]) == BETWEEN_RUNS_PERCENT
+    page = " ".join((BENCHMARKS.parent / "docs/performance.md").read_text().split())
+    assert f"by {BETWEEN_RUNS_PERCENT:g} %, which two runs" in page
+
+
+def test_the_excess_of_two_runs_is_what_the_interval_does_not_hold(monkeypatch: pytest.MonkeyPatch):
+    between = load("between_runs", monkeypatch)
+    fields = {"model": "a", "figure": "b, p50 ms", "before": 1.0, "after": 1.1, "change_percent": 10.0}
+    low, high = 3 - BETWEEN_RUNS_PERCENT, 17 + BETWEEN_RUNS_PERCENT
+    assert between.excess(Change(**fields, interval_percent=(low, high))) == 3
+    assert between.excess(Change(**fields, interval_percent=(-high, -low))) == 3
+    assert between.excess(Change(**fields, interval_percent=(-5.0, 5.0))) == 0

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.cli import main
-from fkp_edge.edgetpu import Device, Probe, check_made_for, diagnose, find_devices, open_edgetpu, read_probe
+from fkp_edge.edgetpu import Device, Probe, check_made_for, diagnose, find_devices, made_for, open_edgetpu, read_probe
 from fkp_edge.edgetpu_probe import MARK
 from fkp_edge.errors import AcceleratorError, FkpEdgeError, MissingPartError, ModelFileError
 from fkp_edge.geometry import crop_from_box
@@ -63,6 +63,8 @@ def test_another_file_on_the_edge_tpu():
 def test_files_on_what_they_were_made_for(compiled_tflite: bytes):
     check_made_for(ModelFile(Path(), compiled_tflite, None), "edgetpu")
     check_made_for(read_model_file(SHIPPED), "cpu")
+    assert made_for(ModelFile(Path(), compiled_tflite, None)) == "edgetpu"
+    assert made_for(read_model_file(SHIPPED)) == "cpu"
 
 
 # what a probe tells
@@ -298,6 +300,32 @@ def test_a_compiled_file_never_runs_on_the_cpu_instead(library: Path, compiled_f
     done = verify_there(compiled_file, library, "works")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.endswith("cannot run without; add --accelerator edgetpu\n")
+
+
+@pytest.fixture
+def sure_file(make_tflite, tmp_path: Path) -> Path:
+    """A compiled file without a card that, where the stub gives `noise`, sees a mean face with a score of 1."""
+    tensors = [
+        {"shape": (1, 96, 96, 1), "type": "UINT8", "scale": 1.0},
+        {"shape": (1, 30), "scale": 1e-6},
+        {"shape": (1, 1), "scale": 0.01},
+    ]
+    operator = {"name": "edgetpu-custom-op", "inputs": [0], "outputs": [1, 2]}
+    path = tmp_path / "sure_edgetpu.tflite"
+    path.write_bytes(make_tflite(tensors, [operator], [1, 2]))
+    return path
+
+
+def test_bench_measures_a_compiled_file_beside_its_float_baseline(library: Path, sure_file: Path):
+    environment = os.environ | {"LD_LIBRARY_PATH": str(library), "STUB_EDGETPU": "noise"}
+    command = [sys.executable, "-m", "fkp_edge", "bench", sure_file, "keypoints-float32", "--accelerator", "edgetpu"]
+    command += ["--no-card", "--quick", "--seconds", "1", "--threads", "2", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    compiled, plain = json.loads(done.stdout)["models"]
+    assert (compiled["accelerator"], list(compiled["network"])) == ("edgetpu", ["1"])
+    assert (plain["accelerator"], list(plain["network"])) == ("cpu", ["1", "2"])
+    assert compiled["start"][0]["first_keypoints_s"]
 
 
 # the commands

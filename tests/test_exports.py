@@ -22,7 +22,7 @@ EXPORTS = {
     "fkp_edge.device.doctor": "CHECKS Finding Machine examine",
     "fkp_edge.draw": "draw_face draw_points sheet",
     "fkp_edge.edgetpu": "CUSTOM_OPERATOR Accelerator Device Probe check_made_for diagnose find_devices "
-    "open_edgetpu read_probe",
+    "made_for open_edgetpu read_probe",
     "fkp_edge.effect": "GLASSES Picture draw_glasses place read_effect",
     "fkp_edge.errors": "AcceleratorError FkpEdgeError InputError MissingPartError ModelFileError SourceError "
     "StreamError",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
+import msgspec
+
 from fkp_edge.bench.pictures import PacedFrames, frame_at, is_camera
 from fkp_edge.bench.receiver import Receiver
 from fkp_edge.bench.records import STAGES, Loop, OpenLoop, latency
@@ -136,13 +138,7 @@ class ClosedLoop(Closing):
         """Of all turns, the first frames left out."""
         sent = self._stream.finish()
         loop = _loop(self._times, self._stream, sent, self._first_ns or 0, time.monotonic_ns())
-        return Loop(
-            seconds=round(self._worked_ns / 1e9, 3),
-            frames=loop.frames,
-            dropped=loop.dropped,
-            missed=loop.missed,
-            stages=loop.stages,
-        )
+        return msgspec.structs.replace(loop, seconds=round(self._worked_ns / 1e9, 3))
 
     def close(self) -> None:
         """Twice is fine."""

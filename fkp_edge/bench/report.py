@@ -9,7 +9,7 @@ import msgspec
 
 from fkp_edge import pages
 from fkp_edge.bench.plots import Bar, bars, lines
-from fkp_edge.bench.records import STAGES, Latency, Loop, Measured, Result
+from fkp_edge.bench.records import STAGES, Accuracy, Latency, Loop, Measured, Result
 from fkp_edge.errors import InputError
 from fkp_edge.files import write_whole
 from fkp_edge.pages import Section, Table
@@ -17,6 +17,7 @@ from fkp_edge.pages import Section, Table
 __all__ = ["SUFFIXES", "check_report", "html_page", "markdown", "sections", "write_report"]
 
 SUFFIXES = (".html", ".md", ".json")
+RUNS_ON = {"cpu": "CPU", "edgetpu": "Edge TPU"}
 FIGURES = ("count", "p50", "p90", "p95", "p99", "max")
 
 
@@ -59,8 +60,7 @@ def html_page(result: Result) -> str:
         "Stages, open loop": _plot_stages({_name(m): m.open.steady or m.open.first_minute for m in result.models}),
         "Open loop over time": _plot_time(result),
         "The network alone": _plot_threads(result),
-        "Accuracy by point": _plot_points(result),
-    }
+    } | {_points_title(schema): _plot_points(each) for schema, each in _by_schema(result.models).items()}
     title = f"fkp-edge bench: {result.machine}"
     return pages.html_page(title, sections(result), {name: plot for name, plot in plots.items() if plot})
 
@@ -97,7 +97,7 @@ def _machine(result: Result) -> Iterator[str]:
     commit = f" ({software.commit[:12]}{'+' if software.commit.endswith('+') else ''})" if software.commit else ""
     yield (
         f"fkp-edge {software.fkp_edge}{commit}, {software.runtime}, Python {software.python}, NumPy {software.numpy}, "
-        f"OpenCV {software.opencv}; {result.accelerator}, one thread where not said otherwise."
+        f"OpenCV {software.opencv}; one CPU thread where not said otherwise."
     )
     yield (
         f"Governor {board.governor or 'unknown'}, temperature {_degrees(board.temperature_c)} before and "
@@ -116,10 +116,11 @@ def _bits(value: int | None) -> str:
 
 
 def _models(result: Result) -> Section:
-    head = ("model", "sha256", "computes in", "flatbuffer, kB", "file, kB")
+    head = ("model", "sha256", "computes in", "runs on", "flatbuffer, kB", "file, kB")
     rows: list[tuple[str, ...]] = [
-        (m.model, m.sha256[:12], m.arithmetic, f"{m.flatbuffer_bytes / 1000:.1f}", f"{m.file_bytes / 1000:.1f}")
+        (m.model, m.sha256[:12], m.arithmetic, RUNS_ON[m.accelerator], *(f"{n / 1000:.1f}" for n in sizes))
         for m in result.models
+        for sizes in [(m.flatbuffer_bytes, m.file_bytes)]
     ]
     return Section("Models", [], Table(head, rows))
 
@@ -183,21 +184,36 @@ def _networks(result: Result) -> Table:
 
 
 def _accuracy(models: Sequence[Measured]) -> Iterator[Section]:
-    measured = [(m, m.accuracy) for m in models if m.accuracy]
-    if not measured:
-        return
+    for schema, measured in _by_schema(models).items():
+        baseline = measured[0][1].baseline.removesuffix(".tflite")
+        yield _accuracy_of(f"Accuracy of {schema} against {baseline}", measured)
+        head = ("model: point", "NME before, %", "NME after, %", "lost, % of it", "95 % interval")
+        if rows := _point_rows(measured):
+            yield Section(_points_title(schema), [f"Before is {baseline}."], Table(head, rows))
+
+
+def _by_schema(models: Sequence[Measured]) -> dict[str, list[tuple[Measured, Accuracy]]]:
+    """Networks of one schema were measured on the same crops, and those of another on others."""
+    found: dict[str, list[tuple[Measured, Accuracy]]] = {}
+    for m in models:
+        if m.accuracy:
+            found.setdefault(m.schema, []).append((m, m.accuracy))
+    return found
+
+
+def _points_title(schema: str) -> str:
+    return f"Accuracy of {schema} by point"
+
+
+def _accuracy_of(title: str, measured: Sequence[tuple[Measured, Accuracy]]) -> Section:
     first = measured[0][1]
     faces = ", ".join(f"{name} ({count} faces)" for name, count in first.sets.items())
-    head: tuple[str, ...] = (
-        "model",
-        "kB",
-        "p50, ms",
-        "p99, ms",
-        "NME, %",
-        "RMSE, px",
-        "lost, % of the NME",
-        "95 % interval",
+    said = (
+        f"{first.crops} crops of {faces}: the labels' own, its mirror image and, of whole pictures, three framed as "
+        "the tracker does; these models on the same, crop by crop in turns. NME: mean distance of the points over that "
+        "of the outer eye corners. Intervals: paired bootstrap over faces."
     )
+    head = ("model", "kB", "p50, ms", "p99, ms", "NME, %", "RMSE, px", "lost, % of the NME", "95 % interval")
     rows: list[tuple[str, ...]] = []
     for m, a in measured:
         loss = (
@@ -208,17 +224,11 @@ def _accuracy(models: Sequence[Measured]) -> Iterator[Section]:
         latencies = (f"{a.latency.p50_ms:.3f}", f"{a.latency.p99_ms:.3f}")
         figures = (f"{m.flatbuffer_bytes / 1000:.1f}", *latencies, f"{a.nme_percent:.3f}", f"{a.rmse_px:.3f}")
         rows.append((_name(m), *figures, *loss))
-    yield Section(
-        "Accuracy against the float model",
-        [
-            f"{first.crops} crops of {faces}: the labels' own, its mirror image and, of whole pictures, three framed "
-            "as the tracker does; all models on the same, crop by crop in turns. NME: mean distance of the points over "
-            "that of the outer eye corners. Intervals: paired bootstrap over faces."
-        ],
-        Table(head, rows),
-    )
-    head = ("model: point", "NME before, %", "NME after, %", "lost, % of it", "95 % interval")
-    rows = [
+    return Section(title, [said], Table(head, rows))
+
+
+def _point_rows(measured: Sequence[tuple[Measured, Accuracy]]) -> list[tuple[str, ...]]:
+    return [
         (
             f"{_name(m)}: {name}",
             f"{loss.before_percent:.3f}",
@@ -230,8 +240,6 @@ def _accuracy(models: Sequence[Measured]) -> Iterator[Section]:
         if a.loss
         for name, loss in a.loss.points.items()
     ]
-    if rows:
-        yield Section("Accuracy by point", [f"Before is {first.baseline}."], Table(head, rows))
 
 
 def _plot_stages(loops: dict[str, Loop]) -> str:
@@ -264,10 +272,9 @@ def _plot_threads(result: Result) -> str:
     return lines(series, labels=("threads", "p50 of an inference, ms"))
 
 
-def _plot_points(result: Result) -> str:
+def _plot_points(measured: Sequence[tuple[Measured, Accuracy]]) -> str:
     groups: dict[str, dict[str, Bar]] = {}
-    for m in result.models:
-        if m.accuracy and m.accuracy.loss:
-            for name, loss in m.accuracy.loss.points.items():
-                groups.setdefault(name, {})[_name(m)] = (loss.loss_percent, loss.interval_percent)
+    for m, a in measured:
+        for name, loss in a.loss.points.items() if a.loss else ():
+            groups.setdefault(name, {})[_name(m)] = (loss.loss_percent, loss.interval_percent)
     return bars(groups, label="loss, % of the baseline's NME, with 95 % interval") if groups else ""

@@ -34,6 +34,7 @@ WARM_INVOKES = 20
 STARTS = 3
 Tell = Callable[[str], None]
 Opens = Callable[[Path, int], KeypointModel]
+"""Opens a model file with a number of threads, on the accelerator that it was made for."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ class Plan:
     quick: bool = False
     """A few seconds in all: shows that it works, and little else."""
     threads: int = 1
-    """Most threads that the network alone is tried with."""
+    """Most threads that the network alone is tried with on the CPU."""
     card_required: bool = True
-    accelerator: Accelerator = "cpu"
 
     @property
     def names(self) -> list[str]:
@@ -74,21 +74,17 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
 
     Args:
         plan: what.
-        opens: opens a model file with a number of threads.
+        opens: opens a model file with a number of threads, on what it is to be measured on.
         tell: is told on the way what is measured.
 
     Raises:
         FkpEdgeError: a model, the source or the data cannot be used.
     """
-    models = [opens(path, 1) for path in plan.models]
-    before, load_before = read_board(), os.getloadavg()[0]
-    frames = record_frames(plan.source)
-    accuracy: Sequence[Accuracy | None] = [None] * len(models)
-    if plan.data:
-        accuracy = measure_accuracy(dict(zip(plan.names, models, strict=True)), plan.data, tell)
-    starts = _starts(plan, tell)
+    accelerators, accuracy, frames, before, load_before = _begin(plan, opens, tell)
+    starts = _starts(plan, accelerators, tell)
     reference = Reference()
-    networks = _networks(plan, opens, reference, tell)
+    models = [opens(path, 1) for path in plan.models]
+    networks = _networks(plan, models, opens, reference, tell)
     closed = _closed(plan, models, frames, reference, tell)
     measured = []
     for i, model in enumerate(models):
@@ -101,6 +97,7 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
                 sha256=model.file.sha256,
                 schema=model.schema.name,
                 arithmetic=model.arithmetic,
+                accelerator=model.accelerator,
                 file_bytes=model.file.path.stat().st_size,
                 flatbuffer_bytes=len(model.file.flatbuffer),
                 start=starts[i],
@@ -114,6 +111,22 @@ def bench(plan: Plan, opens: Opens, tell: Tell) -> Result:
     return _result(plan, frames[0], before, load_before, reference, measured)
 
 
+def _begin(
+    plan: Plan, opens: Opens, tell: Tell
+) -> tuple[list[Accelerator], Sequence[Accuracy | None], list[Frame], Board, float]:
+    """What each model runs on and errs, the frames, the machine and its load: finds all that cannot be used.
+
+    Its models are gone when it is done: an Edge TPU is one process's at a time, and the runs that follow are others.
+    """
+    models = [opens(path, 1) for path in plan.models]
+    before, load_before = read_board(), os.getloadavg()[0]
+    frames = record_frames(plan.source)
+    accuracy: Sequence[Accuracy | None] = [None] * len(models)
+    if plan.data:
+        accuracy = measure_accuracy(dict(zip(plan.names, models, strict=True)), plan.data, tell)
+    return [model.accelerator for model in models], accuracy, frames, before, load_before
+
+
 def _result(
     plan: Plan, frame: Frame, before: Board, load_before: float, reference: Reference, measured: list[Measured]
 ) -> Result:
@@ -124,7 +137,6 @@ def _result(
         frame_size=(frame.grey.shape[1], frame.grey.shape[0]),
         seconds=plan.open_s,
         quick=plan.quick,
-        accelerator=plan.accelerator,
         software=read_software(),
         before=before,
         after=after,
@@ -135,23 +147,28 @@ def _result(
     )
 
 
-def _starts(plan: Plan, tell: Tell) -> list[tuple[Start, ...]]:
+def _starts(plan: Plan, accelerators: Sequence[Accelerator], tell: Tell) -> list[tuple[Start, ...]]:
     """Of each model; models take turns."""
-    options = ["--accelerator", plan.accelerator] + ([] if plan.card_required else ["--no-card"])
     times, seconds = (1, 0.5) if plan.quick else (STARTS, 2.0)
     tell(f"start, {times} time{'' if times == 1 else 's'} each")
     found: list[list[Start]] = [[] for _ in plan.models]
     for _ in range(times):
-        for each, path in zip(found, plan.models, strict=True):
+        for each, path, accelerator in zip(found, plan.models, accelerators, strict=True):
+            options = ["--accelerator", accelerator] + ([] if plan.card_required else ["--no-card"])
             each.append(watch_run(plan.source, path, options, seconds=seconds).start)
     return [tuple(each) for each in found]
 
 
-def _networks(plan: Plan, opens: Opens, reference: Reference, tell: Tell) -> list[dict[str, Latency]]:
+def _networks(
+    plan: Plan, models: Sequence[KeypointModel], opens: Opens, reference: Reference, tell: Tell
+) -> list[dict[str, Latency]]:
     """One inference of each model with each number of threads, which take turns."""
     tell(f"the network alone, 1 to {plan.threads} threads")
     crop = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE), np.uint8)
-    opened = [[opens(path, n) for n in range(1, plan.threads + 1)] for path in plan.models]
+    opened = [
+        [model, *(opens(path, n) for n in range(2, plan.threads + 1) if model.accelerator == "cpu")]
+        for path, model in zip(plan.models, models, strict=True)
+    ]
     durations: list[list[list[int]]] = [[[] for _ in each] for each in opened]
     for _ in range(ROUNDS):
         reference.work()

@@ -37,7 +37,8 @@ class Watched:
     ages_ms: list[float] = field(default_factory=list)
     """From capture to the client, of each observation that came."""
     dropped: int = 0
-    """Frames that the engine skipped."""
+    """Frames that the engine skipped between two observations that the client got: those before its first one are not
+    counted, as they may have come before anybody listened."""
     missed: int = 0
     """Observations that were sent, but did not reach the client."""
 

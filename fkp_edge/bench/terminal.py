@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fkp_edge.bench.compare import Changes
+from fkp_edge.bench.compare import BETWEEN_RUNS_PERCENT, Changes
 from fkp_edge.bench.records import Result
 from fkp_edge.bench.report import sections
 from fkp_edge.pages import Table
@@ -44,8 +44,8 @@ def changes_table(found: Changes) -> str:
         (
             f"{change.model.removesuffix('.tflite')}, {change.figure}",
             f"{change.before:.3f}",
-            f"{change.after:.3f}",
-            f"{change.change_percent:+.1f} %",
+            "none" if change.after is None else f"{change.after:.3f}",
+            "" if change.change_percent is None else f"{change.change_percent:+.1f} %",
             "{:+.1f} to {:+.1f}".format(*change.interval_percent) if change.interval_percent else "",
             change.verdict,
         )
@@ -53,7 +53,8 @@ def changes_table(found: Changes) -> str:
     ]
     head = ("figure", "before", "after", "change", "95 % interval", "")
     noise = (
-        "Noise is what spans of one run differ by, and what work that never changes took otherwise the second time: "
-        f"{found.machine_percent:+.1f} %."
+        "Noise is what spans of one run differ by, what work that never changes took otherwise the second time "
+        f"({found.machine_percent:+.1f} %), and {BETWEEN_RUNS_PERCENT:g} % that two runs of one program "
+        "differed by on one machine. Yours may differ by more: measure again before you blame the program."
     )
     return "\n".join([*said, *(f"Remark: {remark}." for remark in found.remarks), *_columns(Table(head, rows)), noise])

@@ -17,13 +17,16 @@ from fkp_edge.bench.run import bench as measure
 from fkp_edge.bench.terminal import changes_table, terminal
 from fkp_edge.commands.terminal import quiet_runtime
 from fkp_edge.device.sources import resolve_auto
+from fkp_edge.edgetpu import check_made_for, made_for
 from fkp_edge.errors import InputError
-from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.model_file import read_model_file
 from fkp_edge.models import find_model, shipped_model
 
 __all__ = ["bench"]
 
 DEFAULT = ("keypoints-int8", "keypoints-float32")
+FOR_COMPARE = {"command", "models", "fail_on", "json", "default_of"}
 LEAST_S, MOST_S = 1.0, 3600.0
 MOST_THREADS = 4
 """As many as a Raspberry Pi has cores."""
@@ -39,9 +42,14 @@ def bench(args: Namespace) -> int:
         check_report(args.report, overwrite=args.overwrite)
     plan = _plan(args)
 
+    if args.accelerator == "edgetpu":
+        _check_one_compiled(plan)
+
     def opens(path: Path, threads: int) -> KeypointModel:
+        file = read_model_file(path, card_required=plan.card_required)
         with quiet_runtime():
-            return open_model(path, threads=threads, card_required=not args.no_card, accelerator=args.accelerator)
+            accelerator = made_for(file) if args.accelerator == "edgetpu" else "cpu"
+            return KeypointModel(file, threads=threads, accelerator=accelerator)
 
     result = measure(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
     if args.report:
@@ -56,8 +64,9 @@ def _compare(args: Namespace) -> int:
     files = [Path(name) for name in args.models[1:]]
     if len(files) != 2:
         raise InputError(f"bench compare takes two results, got {len(files)}; expected A.json B.json of bench --json")
-    if unused := [f"--{name}" for name in ("data", "report", "quick", "threads") if getattr(args, name)]:
-        raise InputError(f"{unused[0]} is for measuring; bench compare takes --fail-on and --json")
+    given = [name for name, value in vars(args).items() if value != args.default_of(name)]
+    if unused := [name for name in given if name not in FOR_COMPARE]:
+        raise InputError(f"--{unused[0].replace('_', '-')} is for measuring; bench compare takes --fail-on and --json")
     found = compare(*(read_result(path) for path in files))
     failed = found.regressions(args.fail_on) if args.fail_on is not None else []
     if args.json:
@@ -65,12 +74,16 @@ def _compare(args: Namespace) -> int:
     else:
         print(changes_table(found))
     for change in failed:
-        assert change.interval_percent
-        low = f"{change.interval_percent[0]:.1f} %"
-        print(
-            f"{change.model}, {change.figure}: worse by {low} or more, allowed are {args.fail_on:g} %", file=sys.stderr
-        )
+        low = f"worse by {change.interval_percent[0]:.1f} % or more" if change.interval_percent else "none any more"
+        print(f"{change.model}, {change.figure}: {low}, allowed are {args.fail_on:g} %", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _check_one_compiled(plan: Plan) -> None:
+    """Refuses models of which none is for the Edge TPU: what was asked for would not be used."""
+    files = [read_model_file(path, card_required=plan.card_required) for path in plan.models]
+    if all(made_for(file) == "cpu" for file in files):
+        check_made_for(files[0], "edgetpu")
 
 
 def _plan(args: Namespace) -> Plan:
@@ -90,5 +103,4 @@ def _plan(args: Namespace) -> Plan:
         quick=args.quick,
         threads=args.threads or min(cores, MOST_THREADS),
         card_required=not args.no_card,
-        accelerator=args.accelerator,
     )

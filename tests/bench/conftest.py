@@ -68,6 +68,7 @@ def make_result() -> Callable[..., Result]:
             sha256="ab" * 32,
             schema="fkp15",
             arithmetic="integer",
+            accelerator="cpu",
             file_bytes=2000,
             flatbuffer_bytes=1000,
             start=(Start(listening_s=0.5, first_observation_s=0.5, first_keypoints_s=0.6, peak_mb=90.0),) * 3,
@@ -82,7 +83,6 @@ def make_result() -> Callable[..., Result]:
             frame_size=(640, 480),
             seconds=10.0,
             quick=False,
-            accelerator="cpu",
             software=Software(
                 fkp_edge="0.1.0", commit="c" * 40, python="3.11", runtime="LiteRT 2.3.0", numpy="2", opencv="4"
             ),

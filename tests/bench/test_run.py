@@ -18,7 +18,8 @@ from fkp_edge.bench.timeline import Timeline
 from fkp_edge.cli import main
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError, SourceError
-from fkp_edge.interpreter import open_model
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.model_file import read_model_file
 from fkp_edge.models import shipped_model
 
 
@@ -72,7 +73,7 @@ def test_a_regression_is_exit_code_1(make_result, tmp_path: Path, capsys: pytest
         path.write_bytes(msgspec.json.encode(make_result(infer_ms=ms)))
     assert main(["bench", "compare", *map(str, paths), "--fail-on", "10%", "--json"]) == 1
     out, err = capsys.readouterr()
-    assert len(msgspec.json.decode(out)["regressions"]) == err.count("worse by") == 5
+    assert len(msgspec.json.decode(out)["regressions"]) == err.count("worse by") == 7
 
 
 def test_a_run_that_does_not_start_says_why(tmp_path: Path):
@@ -104,6 +105,26 @@ def test_models_are_compared_with_the_float_one_on_the_same_crops(labelled):
     assert before.loss is None
     assert after.loss.overall.before_percent == pytest.approx(before.nme_percent, abs=1e-3)
     assert after.latency.count == before.latency.count == after.crops == 15
+
+
+class Halved(KeypointModel):
+    """What a file with float16 weights tells of itself."""
+
+    full_weights = False
+
+
+def test_the_most_precise_of_two_float_models_is_the_baseline(labelled):
+    file = read_model_file(shipped_model("keypoints-float32"))
+    models = {"int8": open_model(shipped_model()), "float16": Halved(file), "float32": KeypointModel(file)}
+    assert {found.baseline for found in measure_accuracy(models, labelled, print)} == {"float32"}
+    del models["float32"]
+    assert {found.baseline for found in measure_accuracy(models, labelled, print)} == {"float16"}
+
+
+def test_without_a_float_model_the_first_is_the_baseline(labelled):
+    names = ("keypoints-small-int8", "keypoints-int8")
+    models = {name: open_model(shipped_model(name)) for name in names}
+    assert {found.baseline for found in measure_accuracy(models, labelled, print)} == {"keypoints-small-int8"}
 
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path):

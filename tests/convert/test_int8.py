@@ -81,6 +81,12 @@ def test_other_precisions_are_smaller_and_close(network: Network, kind: str) -> 
     np.testing.assert_allclose(points[1], points[0], atol=0.5)
 
 
+def test_weights_of_float16_are_not_full_though_their_arithmetic_is_float(network: Network) -> None:
+    plain, halved = (keypoint_model(network, to_float(network, kind)) for kind in ("float32", "float16"))
+    assert (plain.arithmetic, plain.full_weights) == ("float", True)
+    assert (halved.arithmetic, halved.full_weights) == ("float", False)
+
+
 def test_calibration_crops_repeat_by_seed_and_come_from_every_set(portrait_faces: FaceSet) -> None:
     dark = FaceSet("dark", portrait_faces.schema, portrait_faces.points, [BLACK] * 3, portrait_faces.labels)
     first, again, other = (calibration_crops([portrait_faces, dark], 6, seed) for seed in (1, 1, 2))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 
 def test_bench_a_missing_model(refused, tmp_path: Path):
     path = tmp_path / "none.tflite"
@@ -29,6 +31,20 @@ def test_bench_on_an_edge_tpu_without_a_model(refused):
     assert error == "--accelerator edgetpu needs a model compiled for it; name one"
 
 
+def test_bench_on_an_edge_tpu_without_a_compiled_model(refused):
+    error = refused("bench", "keypoints-int8", "keypoints-float32", "--accelerator", "edgetpu")
+    assert error.endswith(
+        "keypoints-int8.tflite is not compiled for the Edge TPU (it has no edgetpu-custom-op); compile it with "
+        "fkp-edge convert --edgetpu, or leave --accelerator out"
+    )
+
+
+def test_bench_of_a_compiled_model_without_its_edge_tpu(refused, compiled_tflite: bytes, tmp_path: Path):
+    (path := tmp_path / "c.tflite").write_bytes(compiled_tflite)
+    error = refused("bench", path, "--no-card", "--quick")
+    assert error == f"{path} is compiled for the Edge TPU and cannot run without; add --accelerator edgetpu"
+
+
 def test_bench_for_no_time(refused):
     assert refused("bench", "--seconds", "0") == "--seconds 0 is too short or too long; expected 1 to 3600"
 
@@ -43,9 +59,24 @@ def test_compare_what_is_no_result(refused, text_file):
     assert refused("bench", "compare", path, path).startswith(f"{path} is no result of fkp-edge bench (")
 
 
-def test_compare_with_an_option_for_measuring(refused):
-    error = refused("bench", "compare", "a.json", "b.json", "--quick")
-    assert error == "--quick is for measuring; bench compare takes --fail-on and --json"
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--quick"],
+        ["--seconds", "5"],
+        ["--source", "foo"],
+        ["--overwrite"],
+        ["--no-card"],
+        ["--accelerator", "edgetpu"],
+        ["--threads", "2"],
+        ["--data", "faces"],
+        ["--report", "a.md"],
+    ],
+    ids=lambda given: given[0],
+)
+def test_compare_with_an_option_for_measuring(refused, given: list[str]):
+    error = refused("bench", "compare", "a.json", "b.json", *given)
+    assert error == f"{given[0]} is for measuring; bench compare takes --fail-on and --json"
 
 
 def test_fail_on_without_compare(refused):
