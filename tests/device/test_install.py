@@ -260,7 +260,7 @@ in_one_root = pytest.mark.parametrize("root", ["bookworm"], indirect=True)
 
 @pytest.fixture(scope="module")
 def first(root: Path) -> Iterator[str]:
-    """The environment of a first installation from the clone, with a source and an extra; the next tests go on from it."""
+    """The environment of a first installation from the clone, with a source and an extra; tests go on from it."""
     done = install("--source", "v4l2:1", "--extras", "osc", root=root)
     assert done.returncode == 0, done.stderr
     yield current(root)
