@@ -68,6 +68,14 @@ def test_a_dry_run_prints_every_step_and_takes_none() -> None:
 
 
 @needs_apt
+def test_a_dry_run_says_that_apt_is_asked_for_news_first() -> None:
+    done = install("--dry-run", "--source", "picamera")
+    assert ("+ apt-get update" in done.stdout) == (
+        "+ env DEBIAN_FRONTEND=noninteractive apt-get install" in done.stdout
+    )
+
+
+@needs_apt
 def test_a_dry_run_of_the_removal() -> None:
     done = install("--uninstall", "--dry-run")
     assert "+ rm -rf /etc/systemd/system/fkp-edge.service" in done.stdout
@@ -242,8 +250,10 @@ def test_installed_twice_then_removed(root: Path) -> None:
     left = [root / name for name in ("opt/fkp-edge", "usr/local/bin/fkp-edge", "etc/systemd/system/fkp-edge.service")]
     assert [path for path in left if path.exists() or path.is_symlink()] == []
     assert config.exists()
+    assert in_root(root, "getent", "passwd", "fkp-edge")
     assert install("--uninstall", "--purge", root=root).returncode == 0
     assert not config.exists()
+    assert in_root(root, "getent", "passwd", "fkp-edge") + in_root(root, "getent", "group", "fkp-edge") == ""
 
 
 def check_installed(root: Path) -> None:
