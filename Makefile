@@ -59,7 +59,7 @@ check-imports: $(DEV) ## which room may import which
 test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamera's virtual camera (root, mmdebstrap)
 	FKP_EDGE_PICAMERA_ROOT=$(abspath .picamera) .venv-dev/bin/pytest -rs tests/device/test_picamera.py
 
-test-install: $(DEV) ## device/install.sh twice and its removal in Debian 12 and 13 roots (root, mmdebstrap; three minutes)
+test-install: $(DEV) ## device/install.sh: installed, upgraded, taken back and removed in Debian 12 and 13 roots (root, mmdebstrap; five minutes)
 	FKP_EDGE_INSTALL_ROOTS=$(abspath .install) .venv-dev/bin/pytest -rs tests/device/test_install.py
 
 test-arm64: $(DEV) ## the wheel in emulated arm64 userlands of Debian 12 and 13, and with tflite-runtime (root, mmdebstrap, qemu-user)

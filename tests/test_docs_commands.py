@@ -56,6 +56,14 @@ class Left:
 DEMO = {"fkp-edge run": "fkp-edge run --source demo --fast --stream tcp://127.0.0.1:0"}
 """No camera here, no port that another program may have, and no 12 s."""
 TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe(24))' > token; chmod 600 token"
+TOKEN_OF_SERVICE = (
+    "python3 -c 'import secrets; print(secrets.token_urlsafe(24))' "
+    "| sudo install -o root -g fkp-edge -m 640 /dev/stdin /etc/fkp-edge/token"
+)
+CHECKED = (
+    "sudo -u fkp-edge env -C /var/lib/fkp-edge fkp-edge run --config /etc/fkp-edge/config.toml --check "
+    "&& sudo systemctl restart fkp-edge"
+)
 CAMERA = "a camera; test_sources.py has a fake one"
 DATA = "the research data"
 EXAMINED = {"doctor": "doctor | grep '^22 checks:'"}
@@ -105,9 +113,22 @@ WAYS: dict[str, Run | Left] = {
         {"sudo -u fkp-edge ": "", "/etc/fkp-edge/config.toml": "slow.toml | grep '^22 checks:'"}
     ),
     "python3 -m fkp_edge doctor": Run(EXAMINED),
-    "sudo fkp-edge run --config /etc/fkp-edge/config.toml --check && sudo systemctl restart fkp-edge": Run(
-        {"sudo fkp-edge run": "fkp-edge run --stream tcp://127.0.0.1:0", "/etc/fkp-edge/config.toml": "slow.toml"}
+    "sudo device/install.sh --extras web,osc,mqtt": Left("changes the system; test_install.py does so in a root"),
+    CHECKED: Run(
+        {
+            "sudo -u fkp-edge env -C /var/lib/fkp-edge fkp-edge run": "fkp-edge run --stream tcp://127.0.0.1:0",
+            "/etc/fkp-edge/config.toml": "slow.toml",
+        }
         | NO_SERVICE
+    ),
+    TOKEN_OF_SERVICE: Run({"sudo install -o root -g fkp-edge": "install", "/etc/fkp-edge/token": "token"}),
+    "sudo cat /etc/fkp-edge/token": Left("of the line before it"),
+    "sudo fkp-edge status --token-file /etc/fkp-edge/token": Run(
+        {"sudo fkp-edge status": "fkp-edge status STREAM", "/etc/fkp-edge/token": "token"}, watches=True
+    ),
+    'sudo usermod -aG fkp-edge "$USER"': Left("changes the system; test_unix.py looks at the socket's mode"),
+    "fkp-edge watch unix:///run/fkp-edge/stream": Run(
+        {"unix:///run/fkp-edge/stream": "STREAM --count 3"}, watches=True
     ),
     "sudo fkp-edge model install new.tflite && sudo systemctl restart fkp-edge": Run(
         {"sudo fkp-edge": "fkp-edge", "new.tflite": "mine-int8.tflite new.tflite"} | NO_SERVICE

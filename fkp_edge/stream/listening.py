@@ -20,10 +20,14 @@ UNSENT_BYTES = 4 * 1024
 RECEIVE_BUFFER_BYTES = 4 * 1024
 BACKLOG = 128
 OWNER_ONLY = 0o600
+OWNER_AND_GROUP = 0o660
 
 
 def listen(address: TcpAddress | WebAddress | UnixAddress) -> socket.socket:
-    """A listening socket that does not block. A Unix socket's file is for its owner only.
+    """A listening socket that does not block.
+
+    A Unix socket's file is for its owner only; in a folder with the setgid bit, which is how a folder says that what is
+    made in it belongs to its group, for that group, too.
 
     Raises:
         StreamError: the address cannot be bound.
@@ -83,12 +87,16 @@ def _unix(address: UnixAddress) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(address.path)
-        Path(address.path).chmod(OWNER_ONLY)  # nobody can connect before listen()
+        Path(address.path).chmod(_mode(Path(address.path)))  # nobody can connect before listen()
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _mode(path: Path) -> int:
+    return OWNER_AND_GROUP if path.parent.stat().st_mode & stat.S_ISGID else OWNER_ONLY
 
 
 def _is_stale(path: str) -> bool:

@@ -12,7 +12,7 @@ mkdir -p "$dir"; root=$(cd "$dir" && pwd)/$suite
   "${PYTHON:-python3}" -m pip download -q --disable-pip-version-check --dest "$root/wheels" \
     --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" --platform "manylinux_2_17_$machine" \
     --platform "manylinux2014_$machine" --python-version "$python" --implementation cp --only-binary=:all: \
-    ai-edge-litert msgspec 'opencv-python-headless>=4.10,<4.12' "$numpy"
+    ai-edge-litert msgspec 'opencv-python-headless>=4.10,<4.12' python-osc hatchling "$numpy"
   # the one that pip would rather take
   [ "$suite" = trixie ] || "${PYTHON:-python3}" -m pip download -q --no-deps --dest "$root/wheels" --python-version 3.11 \
     --platform "manylinux_2_27_$machine" --platform "manylinux_2_28_$machine" --implementation cp --only-binary=:all: numpy
@@ -30,6 +30,7 @@ mkdir -p "$dir"; root=$(cd "$dir" && pwd)/$suite
   touch "$root/wheels/.built"
 }
 rm -rf "$root/clone" "$root"/wheels/fkp_edge-*.whl
-mkdir -p "$root/clone"
-cp -r "$repository/device" "$repository/docs" "$root/clone/"
+mkdir -p "$root/clone/fkp_edge"
+cp -r "$repository"/{device,docs,pyproject.toml,README.md,LICENSE,NOTICE} "$root/clone/"
+cp -r "$repository"/fkp_edge/. "$root/clone/fkp_edge/"
 "${PYTHON:-python3}" -m pip wheel -q --disable-pip-version-check --no-deps --wheel-dir "$root/wheels" "$repository"

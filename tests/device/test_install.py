@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,11 @@ def test_a_dry_run_prints_every_step_and_takes_none() -> None:
     assert done.returncode == 0, done.stderr
     steps = [line for line in done.stdout.splitlines() if line.startswith("+ ")]
     for step in (
-        "-m venv --clear --system-site-packages /opt/fkp-edge",
-        "pip install",
+        "pip wheel",
+        "-m venv --clear --system-site-packages /opt/fkp-edge/env-NEW",
+        "pip install --quiet --no-cache-dir",
+        "run --config /etc/fkp-edge/config.toml --source v4l2:2 --check",
+        "mv -T /opt/fkp-edge/current.new /opt/fkp-edge/current",
         "fkp-edge.service",
         "config.toml",
     ):
@@ -64,10 +68,18 @@ def test_a_dry_run_prints_every_step_and_takes_none() -> None:
 
 
 @needs_apt
+def test_a_dry_run_says_that_apt_is_asked_for_news_first() -> None:
+    done = install("--dry-run", "--source", "picamera")
+    assert ("+ apt-get update" in done.stdout) == (
+        "+ env DEBIAN_FRONTEND=noninteractive apt-get install" in done.stdout
+    )
+
+
+@needs_apt
 def test_a_dry_run_of_the_removal() -> None:
     done = install("--uninstall", "--dry-run")
     assert "+ rm -rf /etc/systemd/system/fkp-edge.service" in done.stdout
-    assert "kept: /etc/fkp-edge and /var/lib/fkp-edge" in done.stderr
+    assert "kept: /etc/fkp-edge, /var/lib/fkp-edge and the user fkp-edge" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -75,8 +87,13 @@ def test_a_dry_run_of_the_removal() -> None:
     [
         (["--source"], "--source needs a value; see --help"),
         (["--source", "a;b"], "--source a;b has odd characters; write it into /etc/fkp-edge/config.toml and give"),
+        (
+            ["--source", "nonsense"],
+            "--source nonsense; expected picamera, v4l2:N, config, demo, a URL or an absolute path",
+        ),
+        (["--source", "v4l2:x"], "--source v4l2:x; expected picamera, v4l2:N, config, demo, a URL or an absolute path"),
         (["--wheel", "none.whl"], "--wheel none.whl does not exist; expected fkp_edge-VERSION-py3-none-any.whl"),
-        (["--extras", "WEB"], "--extras [WEB]; expected some of web,osc,mqtt"),
+        (["--extras", "wbe"], "--extras wbe; expected some of web,osc,mqtt, or none"),
         (["--wrong"], "unknown option --wrong; see --help"),
         (["--purge"], "--purge goes with --uninstall"),
     ],
@@ -114,6 +131,8 @@ def unit() -> configparser.ConfigParser:
         ("ProtectSystem", "strict"),
         ("PrivateTmp", "yes"),
         ("DevicePolicy", "closed"),
+        ("StateDirectoryMode", "0750"),
+        ("RuntimeDirectoryMode", "2750"),  # stream/listening.py: sockets are for the group
     ],
 )
 def test_the_unit_is_hardened_and_watched(key: str, value: str) -> None:
@@ -126,7 +145,7 @@ def test_the_unit_names_its_source_and_the_command_takes_its_options() -> None:
     words = unit()["Service"]["ExecStart"].split()
     args = build_parser().parse_args(words[1:])
     assert (words[0], args.source, str(args.config)) == (
-        "/opt/fkp-edge/bin/fkp-edge",
+        "/opt/fkp-edge/current/bin/fkp-edge",
         "picamera",
         "/etc/fkp-edge/config.toml",
     )
@@ -138,7 +157,7 @@ def known_to_systemd(tmp_path: Path) -> Path:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze")
     path = tmp_path / "fkp-edge.service"
-    path.write_text(UNIT.read_text().replace("/opt/fkp-edge/bin/fkp-edge", "/bin/true"))
+    path.write_text(UNIT.read_text().replace("/opt/fkp-edge/current/bin/fkp-edge", "/bin/true"))
     return path
 
 
@@ -196,16 +215,34 @@ def root(request: pytest.FixtureRequest) -> Path:
     return path
 
 
+def wheel(root: Path) -> str:
+    """The wheel of this clone, as the root names it."""
+    return f"/wheels/{next(root.glob('wheels/fkp_edge-0*.whl')).name}"
+
+
+def steps(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What was done, without the look at the configuration."""
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if line.startswith("+ ") and not line.endswith("--check")]
+
+
+def current(root: Path) -> str:
+    """The environment that the service starts from."""
+    return (root / "opt/fkp-edge/current").readlink().name
+
+
+def in_root(root: Path, *command: str) -> str:
+    done = subprocess.run(["chroot", str(root), *command], capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout
+
+
 @needs_root
 def test_installed_twice_then_removed(root: Path) -> None:
-    wheel = f"/wheels/{next(root.glob('wheels/fkp_edge-*.whl')).name}"
-    first = install("--wheel", wheel, root=root)
+    first = install("--wheel", wheel(root), root=root)
     assert first.returncode == 0, first.stderr
     config = root / "etc/fkp-edge/config.toml"
     config.write_text(config.read_text() + "# mine\n")
-    again = install("--wheel", wheel, root=root)
-    assert again.returncode == 0, again.stderr
-    assert [line for line in again.stdout.splitlines() if line.startswith("+ ") and "--check" not in line] == []
+    assert steps(install("--wheel", wheel(root), root=root)) == []
     assert config.read_text().endswith("# mine\n")
     check_installed(root)
     removed = install("--uninstall", root=root)
@@ -213,27 +250,138 @@ def test_installed_twice_then_removed(root: Path) -> None:
     left = [root / name for name in ("opt/fkp-edge", "usr/local/bin/fkp-edge", "etc/systemd/system/fkp-edge.service")]
     assert [path for path in left if path.exists() or path.is_symlink()] == []
     assert config.exists()
+    assert in_root(root, "getent", "passwd", "fkp-edge")
     assert install("--uninstall", "--purge", root=root).returncode == 0
     assert not config.exists()
+    assert in_root(root, "getent", "passwd", "fkp-edge") + in_root(root, "getent", "group", "fkp-edge") == ""
 
 
 def check_installed(root: Path) -> None:
     """The command runs in the root and sees what apt's picamera2 needs."""
-    command = ["chroot", str(root), "/usr/local/bin/fkp-edge", "doctor", "--json"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
-    found = {check["name"]: check for check in json.loads(told)["checks"]}
+    found = {check["name"]: check for check in json.loads(in_root(root, "fkp-edge", "doctor", "--json"))["checks"]}
     assert {found[name]["status"] for name in ("environment", "NumPy", "TFLite runtime", "model")} == {"ok"}
     assert found["NumPy"]["text"].startswith("1." if root.name == "bookworm" else "2.")
-    groups = subprocess.run(["chroot", str(root), "id", "-nG", "fkp-edge"], capture_output=True, text=True, check=True)
-    assert {"video", "plugdev", "apex"} <= set(groups.stdout.split())
+    assert {"video", "plugdev", "apex"} <= set(in_root(root, "id", "-nG", "fkp-edge").split())
+
+
+in_one_root = pytest.mark.parametrize("root", ["bookworm"], indirect=True)
+"""Where the system's release makes no difference: each installation takes ten seconds and more."""
+
+
+@pytest.fixture(scope="module")
+def first(root: Path) -> Iterator[str]:
+    """The environment of a first installation from the clone, with a source and an extra; tests go on from it."""
+    done = install("--source", "v4l2:1", "--extras", "osc", root=root)
+    assert done.returncode == 0, done.stderr
+    yield current(root)
+    install("--uninstall", "--purge", root=root)
+
+
+@pytest.fixture(scope="module")
+def second(root: Path, first: str) -> str:
+    """The environment of an upgrade from a clone that has changed."""
+    with (root / "clone/fkp_edge/__init__.py").open("a") as file:
+        file.write("# changed\n")
+    done = install(root=root)
+    assert done.returncode == 0, done.stderr
+    return current(root)
+
+
+def check_chosen(root: Path) -> None:
+    """The source and the extra of `first`."""
+    started = (root / "etc/systemd/system/fkp-edge.service").read_text()
+    assert (
+        "ExecStart=/opt/fkp-edge/current/bin/fkp-edge run --config /etc/fkp-edge/config.toml --source v4l2:1\n"
+        in started
+    )
+    assert in_root(root, "/opt/fkp-edge/current/bin/python", "-c", "import pythonosc; print('there')") == "there\n"
 
 
 @needs_root
-def test_a_configuration_with_an_error_is_told_before_a_restart(root: Path) -> None:
-    wheel = f"/wheels/{next(root.glob('wheels/fkp_edge-*.whl')).name}"
-    (root / "etc/fkp-edge").mkdir(exist_ok=True)
-    (root / "etc/fkp-edge/config.toml").write_text('sorce = "demo"\n')
-    done = install("--wheel", wheel, root=root)
+def test_the_source_and_the_extras_are_installed(root: Path, first: str) -> None:
+    check_chosen(root)
+
+
+@needs_root
+def test_an_upgrade_keeps_the_source_and_the_extras(root: Path, second: str) -> None:
+    check_chosen(root)
+
+
+@needs_root
+def test_an_upgrade_stands_beside_the_version_before(root: Path, first: str, second: str) -> None:
+    assert first != second
+    assert {path.name for path in root.glob("opt/fkp-edge/env-*")} == {first, second}
+
+
+@needs_root
+@in_one_root
+def test_an_upgrade_that_fails_changes_nothing_that_runs(root: Path, second: str) -> None:
+    (root / "wheels/fkp_edge-9-py3-none-any.whl").write_text("cut off")
+    done = install("--wheel", "/wheels/fkp_edge-9-py3-none-any.whl", root=root)
+    (root / "wheels/fkp_edge-9-py3-none-any.whl").unlink()
+    assert done.returncode == 2
+    assert "pip could not install it, see above; what is installed was left as it is" in done.stderr
+    assert current(root) == second
+    assert in_root(root, "fkp-edge", "--version")
+
+
+@needs_root
+def test_a_configuration_with_an_error_is_told_before_the_switch(root: Path, first: str, second: str) -> None:
+    config = root / "etc/fkp-edge/config.toml"
+    before = config.read_text()
+    config.write_text('sorce = "demo"\n')
+    done = install("--wheel", wheel(root), root=root)
+    config.write_text(before)
     assert done.returncode == 2
     assert "unknown key 'sorce'; did you mean 'source'?" in done.stderr
-    install("--uninstall", "--purge", root=root)
+    assert current(root) == second
+
+
+@needs_root
+@in_one_root
+@pytest.mark.parametrize(
+    ("place", "mode", "error"),
+    [
+        ("etc/fkp-edge/token", 0o600, "cannot read token file /etc/fkp-edge/token: Permission denied"),
+        ("home/token", 0o644, 'token_file = "/home/token" is in a folder that the service does not see'),
+    ],
+)
+def test_a_token_that_the_service_cannot_read_is_told(
+    root: Path, second: str, place: str, mode: int, error: str
+) -> None:
+    config, token = root / "etc/fkp-edge/config.toml", root / place
+    before = config.read_text()
+    token.write_text("x" * 20)
+    token.chmod(mode)
+    config.write_text(before.replace('token_file = ""', f'token_file = "/{place}"'))
+    done = install(root=root)
+    config.write_text(before)
+    assert done.returncode == 2
+    assert error in done.stderr
+
+
+@needs_root
+@in_one_root
+def test_a_source_that_nothing_names_any_more_is_told(root: Path, second: str) -> None:
+    done = install("--source", "config", root=root)
+    install("--source", "v4l2:1", root=root)
+    assert "/etc/fkp-edge/config.toml names no source: the demo plays where no camera is found" in done.stderr
+
+
+@needs_root
+@in_one_root
+def test_what_a_power_cut_left_half_made_is_made_anew(root: Path, second: str) -> None:
+    made = root / "opt/fkp-edge" / second
+    (made / ".whole").unlink()
+    shutil.rmtree(next(made.glob("lib/python3*/site-packages/msgspec")))
+    assert install(root=root).returncode == 0
+    assert current(root) == second
+    assert in_root(root, "fkp-edge", "--version")
+
+
+@needs_root
+def test_the_version_before_is_there_to_go_back_to(root: Path, first: str, second: str) -> None:
+    module = root / "clone/fkp_edge/__init__.py"
+    module.write_text(module.read_text().removesuffix("# changed\n"))
+    assert not [step for step in steps(install(root=root)) if "pip install" in step]
+    assert current(root) == first

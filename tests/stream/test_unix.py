@@ -32,6 +32,13 @@ def test_the_file_is_for_its_owner(unix_server, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_in_a_folder_that_belongs_to_a_group_the_file_is_for_that_group_too(tmp_path, hello):
+    tmp_path.chmod(0o2750)
+    path = tmp_path / "fkp.sock"
+    with LineServer(UnixAddress(str(path)), lambda: hello):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
 def test_the_file_goes_with_the_server(unix_server, path):
     unix_server.close()
     assert not path.exists()
