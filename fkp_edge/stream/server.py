@@ -49,7 +49,7 @@ class LineServer(AcceptingServer[TcpAddress | UnixAddress]):
             address: what to bind; port 0 takes a free one.
             hello: called for each client, on the server's thread; must return quickly.
             max_clients: those that come after are refused with an error line.
-            token: what clients must send first; a Unix socket asks for none, its file is for its owner.
+            token: what clients must send first; a Unix socket asks for none, its file's mode says who may.
             insecure: allows to bind beyond loopback without a token: anybody on the network can watch.
             limits: how long a client may keep its place without doing its part.
 
