@@ -141,7 +141,9 @@ def test_a_file_that_is_cut_off(place: Path, tmp_path: Path):
 def test_a_place_that_is_a_folder(tmp_path: Path):
     (tmp_path / "a.tflite").mkdir()
     for folder in (tmp_path, tmp_path / "a.tflite"):
-        with pytest.raises(InputError, match="is a folder; name the file in it that the configuration's model key names"):
+        with pytest.raises(
+            InputError, match="is a folder; name the file in it that the configuration's model key names"
+        ):
             install_model(INT8, folder)
 
 
