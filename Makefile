@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/models
 RESULTS := benchmarks/results
 
-.PHONY: help run bench device-env test lint types check-imports test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
+.PHONY: help run bench device-env test lint types check-imports test-extras test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
@@ -56,6 +56,9 @@ types: $(DEV) ## mypy --strict
 check-imports: $(DEV) ## which room may import which
 	.venv-dev/bin/lint-imports --no-cache
 
+test-extras: $(DEV) ## each extra alone beside the bare wheel, train and convert too (2.6 GB each, from PyPI)
+	FKP_EDGE_DESKTOP_EXTRAS=1 .venv-dev/bin/pytest -rs tests/test_packaging.py -k alone
+
 test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamera's virtual camera (root, mmdebstrap)
 	FKP_EDGE_PICAMERA_ROOT=$(abspath .picamera) .venv-dev/bin/pytest -rs tests/device/test_picamera.py
 
@@ -72,11 +75,13 @@ bench-arm64: $(DEV) ## instructions on emulated Pi 4 and Pi 5 cores beside the c
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
 
-coverage: $(DEV) ## lines and branches of what runs on a device that its tests reach; fails below 95 %
+coverage: $(DEV) ## lines and branches of what runs on a device that its tests reach; fails where either is below 95 %
 	.venv-dev/bin/coverage erase
 	.venv-dev/bin/coverage run -m pytest --ignore=tests/train --ignore=tests/convert --ignore=tests/test_packaging.py $(ARGS)
 	.venv-dev/bin/coverage combine --quiet
 	.venv-dev/bin/coverage report
+	.venv-dev/bin/coverage json --quiet --fail-under=0 -o .coverage.json
+	.venv-dev/bin/python tests/branches.py < .coverage.json
 
 docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors, the schema of bench
 	.venv-dev/bin/python docs/troubleshooting/generate.py

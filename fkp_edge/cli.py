@@ -86,7 +86,12 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
     run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
     run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
-    run.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+    run.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write the stream there too, or to FILE-2 and so on where it exists; .gz compresses it",
+    )
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--threads", type=threads, help="CPU threads of the network (default: 1)")
     run.add_argument("--max-faces", type=faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fkp_edge.errors import InputError
 
-__all__ = ["read_bounded", "write_whole"]
+__all__ = ["move", "read_bounded", "write_whole"]
 
 
 def read_bounded(path: Path, limit: int, expected: str) -> bytes:
@@ -59,6 +59,19 @@ def write_whole(files: Mapping[Path, bytes]) -> None:
     finally:
         for partial in written.values():
             partial.unlink(missing_ok=True)
+
+
+def move(path: Path, place: Path) -> None:
+    """Renames `path` to `place` in the same folder, and makes that last through a power cut.
+
+    Raises:
+        InputError: it cannot be done; `path` is where it was.
+    """
+    try:
+        path.replace(place)
+        _sync_folder(place.parent)
+    except OSError as error:
+        raise InputError(f"cannot move {path} to {place}: {error.strerror or error}; look at what is there") from error
 
 
 def _sync_folder(folder: Path) -> None:

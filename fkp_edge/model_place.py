@@ -7,8 +7,9 @@ from pathlib import Path
 
 from fkp_edge.edgetpu import Accelerator
 from fkp_edge.errors import InputError, ModelFileError
-from fkp_edge.files import write_whole
+from fkp_edge.files import move, write_whole
 from fkp_edge.interpreter import open_model
+from fkp_edge.model_file import read_model_file
 from fkp_edge.verify import Verification, verify
 
 __all__ = ["Placement", "install_model", "previous_of", "roll_back"]
@@ -31,10 +32,16 @@ def previous_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.previous")
 
 
+def replaced_at(place: Path) -> Path:
+    """Where the file that was at `place` is while it changes: with the one before it, all are there at every moment."""
+    return place.with_name(f"{place.name}.replaced")
+
+
 def install_model(file: Path, place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
     """Puts a copy of `file` at `place` if it is whole and reproduces its golden cases on this device.
 
-    What was there is kept as `previous_of(place)`. A power cut leaves the old file or the new one, never a part of one.
+    What was there is kept as `previous_of(place)`. A power cut leaves the old file or the new one, never a part of one;
+    the next change ends what it broke off.
 
     Raises:
         FkpEdgeError: the file is damaged, made for the other accelerator or has no golden cases, or `place` cannot be
@@ -50,6 +57,7 @@ def roll_back(place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
         InputError: there is no file before it.
         FkpEdgeError: see `install_model`.
     """
+    _finish(place)
     previous = previous_of(place)
     if not previous.is_file():
         raise InputError(f"{previous} does not exist; expected the file that an earlier install replaced")
@@ -57,8 +65,13 @@ def roll_back(place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
 
 
 def _put(file: Path, place: Path, accelerator: Accelerator) -> Placement:
+    if place.is_dir():
+        raise InputError(f"{place} is a folder; name the file in it that the configuration's model key names")
     if place.suffix != ".tflite":
         raise InputError(f"{place} does not end in .tflite; name the file that the configuration's model key names")
+    _finish(place)
+    if read_model_file(file, card_required=False).card is None:
+        raise ModelFileError(f"{file} has no card, or is cut off; expected a whole file that fkp-edge convert wrote")
     model = open_model(file, accelerator=accelerator)
     content = file.read_bytes()
     if not content.startswith(model.file.flatbuffer):
@@ -67,5 +80,19 @@ def _put(file: Path, place: Path, accelerator: Accelerator) -> Placement:
     kept = place.read_bytes() if place.exists() else None
     is_new = found.first is None and kept != content
     if is_new:
-        write_whole(({} if kept is None else {previous_of(place): kept}) | {place: content})
+        if kept is not None:
+            write_whole({replaced_at(place): kept})
+        write_whole({place: content})
+        _finish(place)
     return Placement(model.file.sha256, found, is_new)
+
+
+def _finish(place: Path) -> None:
+    """Makes what a change replaced the file before; also after a power cut in its middle."""
+    replaced = replaced_at(place)
+    if not replaced.exists():
+        return
+    if place.exists() and place.read_bytes() == replaced.read_bytes():  # cut before the new file came
+        replaced.unlink()
+    else:
+        move(replaced, previous_of(place))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -57,7 +58,38 @@ def parse_settings(values: dict[str, Any], kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise _refusal(str(error), values, where) from None
+
+
+def _refusal(error: str, values: dict[str, Any], where: str) -> InputError:
+    """msgspec's words in ours: the key, what it is given, and what was expected."""
+    if missing := _MISSING.fullmatch(error):
+        return InputError(f"{where}: there is no key {missing['key']!r}; expected one")
+    found = _WRONG.fullmatch(error)
+    if found is None:
+        return InputError(f"{where}: {error}")
+    wanted = re.sub(r"`(\w+)`", lambda match: _TYPES.get(match[1], match[1]), found["wanted"])
+    value: Any = values
+    try:
+        for name, number in _STEP.findall(found["path"]):
+            value = value[int(number)] if number else value[name]
+    except (KeyError, TypeError, ValueError):  # in a table of any keys msgspec says [...] for which
+        return InputError(f"{where}: a value of {found['path']} cannot be used; expected {wanted}")
+    given = json.dumps(value, ensure_ascii=False, default=str)
+    return InputError(f"{where}: {found['path']} = {given} cannot be used; expected {wanted}")
+
+
+_WRONG = re.compile(r"Expected (?P<wanted>.*?)(?:, got `.*`)? - at `\$\.(?P<path>.*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<key>\w+)`(?: - at .*)?")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_TYPES = {
+    "array": "an array",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table",
+    "str": "a text",
+}
 
 
 def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:

@@ -127,6 +127,17 @@ def test_a_recorded_run_is_replayed_byte_for_byte_and_exported(tmp_path: Path) -
     assert fkp("export", "b.jsonl", "--out", "b.csv", cwd=tmp_path).stdout == "b.csv: 376 rows\n"
 
 
+def test_a_service_that_starts_again_keeps_its_last_recording(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("half a line")
+    run = ("run", "--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0", "--record", "a.jsonl")
+    for name, before in (("a-2.jsonl", "a.jsonl"), ("a-3.jsonl", "a.jsonl")):
+        result = fkp(*run, cwd=tmp_path)
+        assert result.returncode == 0
+        assert f"recording to {name}: {before} exists already" in result.stderr
+    assert (tmp_path / "a.jsonl").read_text() == "half a line"
+    assert fkp("export", "a-3.jsonl", "--out", "b.csv", cwd=tmp_path).stdout == "b.csv: 376 rows\n"
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_a_run_cleanly_with_the_summary(tmp_path: Path, kind: signal.Signals) -> None:
     with running(tmp_path, "--source", "demo") as (process, url):

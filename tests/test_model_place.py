@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fkp_edge.cli import main
+from fkp_edge.commands.model import next_step
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model_file import read_model_file, write_model_file
-from fkp_edge.model_place import install_model, previous_of, roll_back
+from fkp_edge.model_place import install_model, previous_of, replaced_at, roll_back
 from fkp_edge.models import shipped_model
 
 INT8, FLOAT = shipped_model(), shipped_model("keypoints-float32")
+SMALL = shipped_model("keypoints-small-int8")
 
 
 @pytest.fixture
@@ -96,6 +99,54 @@ def test_nothing_to_roll_back_to(place: Path):
         roll_back(place)
 
 
+@pytest.mark.parametrize("cut", range(1, 4))
+@pytest.mark.parametrize("change", [lambda place: install_model(SMALL, place), roll_back], ids=["install", "roll back"])
+def test_a_power_cut_at_any_rename_loses_no_file(place: Path, monkeypatch: pytest.MonkeyPatch, change, cut: int):
+    install_model(FLOAT, place)
+    renames, replace = itertools.count(1), Path.replace
+
+    def rename(path: Path, to: Path) -> None:
+        if next(renames) == cut:
+            raise OSError(5, "the power is gone")
+        replace(path, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", rename)
+        with pytest.raises(InputError, match="the power is gone"):
+            change(place)
+    assert {INT8.read_bytes(), FLOAT.read_bytes()} <= set(files(place).values())
+    current = place.read_bytes()
+    roll_back(place)
+    assert {place.read_bytes(), previous_of(place).read_bytes()} >= {current}
+    assert set(files(place)) == {"model.tflite", "model.tflite.previous"}
+
+
+@pytest.mark.parametrize("cut", [2, 3])
+def test_a_roll_back_that_was_cut_off_is_ended_by_the_next_change(place: Path, cut: int):
+    install_model(FLOAT, place)
+    replaced_at(place).write_bytes(FLOAT.read_bytes())  # what the first of its steps does
+    if cut == 3:
+        place.write_bytes(INT8.read_bytes())  # and the second
+    roll_back(place)
+    assert place.read_bytes() == (INT8 if cut == 2 else FLOAT).read_bytes()
+    assert previous_of(place).read_bytes() == (FLOAT if cut == 2 else INT8).read_bytes()
+
+
+def test_a_file_that_is_cut_off(place: Path, tmp_path: Path):
+    (tmp_path / "cut.tflite").write_bytes(FLOAT.read_bytes()[:-3000])
+    with pytest.raises(ModelFileError, match=r"cut\.tflite has no card, or is cut off; expected a whole file"):
+        install_model(tmp_path / "cut.tflite", place)
+
+
+def test_a_place_that_is_a_folder(tmp_path: Path):
+    (tmp_path / "a.tflite").mkdir()
+    for folder in (tmp_path, tmp_path / "a.tflite"):
+        with pytest.raises(
+            InputError, match="is a folder; name the file in it that the configuration's model key names"
+        ):
+            install_model(INT8, folder)
+
+
 def test_a_place_that_is_no_model_file(tmp_path: Path):
     with pytest.raises(InputError, match=r"config\.toml does not end in \.tflite"):
         install_model(INT8, tmp_path / "config.toml")
@@ -109,7 +160,23 @@ def test_the_command_says_what_it_did_and_how_to_go_back(place: Path, capsys: py
     done, back, restart = capsys.readouterr().out.splitlines()
     assert done.startswith(f"{FLOAT} is at {place} (")
     assert back.endswith(f"back: fkp-edge model rollback {place}")
-    assert restart.endswith("sudo systemctl restart fkp-edge")
+    assert restart == next_step(place)
+
+
+@pytest.mark.parametrize(
+    ("config", "step"),
+    [
+        ('model = "/m/a.tflite"', "the service takes it when it starts: sudo systemctl restart fkp-edge"),
+        ('model = "b.tflite"', "the service does not take it: "),
+        ("", 'says model = "keypoints-int8"; write model = "/m/a.tflite" there, then sudo systemctl restart fkp-edge'),
+        ("mode = 1", "unknown key 'mode'; did you mean 'model'?"),
+        (None, "no service is configured here; fkp-edge run --model /m/a.tflite takes it"),
+    ],
+)
+def test_the_next_step_depends_on_what_the_service_is_told(tmp_path: Path, config: str | None, step: str):
+    if config is not None:
+        (tmp_path / "config.toml").write_text(config)
+    assert step in next_step(Path("/m/a.tflite"), tmp_path / "config.toml")
 
 
 def test_a_file_that_differs_is_exit_code_1(place: Path, differing: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,4 +1,4 @@
-"""What is built, and the bare install: the wheel in an environment of its own, without TensorFlow, at its main job."""
+"""What is built, and the wheel installed: bare, without TensorFlow, at its main job, then with each extra alone."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import fnmatch
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import venv
 import zipfile
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 import fkp_edge
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+DESKTOP_EXTRAS = bool(os.environ.get("FKP_EDGE_DESKTOP_EXTRAS"))
+"""Whether to install those with TensorFlow, too: 2.6 GB each."""
 DESKTOP_ONLY = {"tensorflow", "tf-keras", "tf_keras", "keras", "matplotlib", "pandas", "scikit-learn", "opencv-python"}
 
 
@@ -161,6 +167,7 @@ def test_the_bare_install_names_the_extra_that_a_desktop_command_needs(
         (["--stream", "ws://127.0.0.1:0"], "web"),
         (["--stream", "osc://127.0.0.1:9"], "osc"),
         (["--stream", "mqtt://127.0.0.1:9"], "mqtt"),
+        (["--stream", "mqtt://127.0.0.1:9", "--check"], "mqtt"),
     ],
 )
 def test_the_bare_install_names_the_extra_that_a_stream_needs(
@@ -170,3 +177,91 @@ def test_the_bare_install_names_the_extra_that_a_stream_needs(
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert f"pip install 'fkp-edge[{extra}]'" in result.stderr
+
+
+# each extra alone
+
+
+@pytest.fixture(scope="module")
+def with_extra(wheel: Path, bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the bin folder of the bare environment and one extra: a new one that sees the packages of the bare one."""
+
+    def install(extra: str) -> Path:
+        folder = tmp_path_factory.mktemp(extra)
+        venv.create(folder, with_pip=False)
+        packages, seen = (sysconfig.get_path("purelib", vars={"base": str(at)}) for at in (folder, bare.parent))
+        (Path(packages) / "bare.pth").write_text(f"{seen}\n")
+        command = [
+            bare / "pip",
+            "--python",
+            folder / "bin/python",
+            "install",
+            "--quiet",
+            f"fkp-edge[{extra}] @ {wheel.as_uri()}",
+        ]
+        subprocess.run(command, check=True, timeout=1800)
+        return folder / "bin"
+
+    return install
+
+
+def run_with(folder: Path, *options: str) -> list[str]:
+    """The command line of a run of the demo in the environment whose bin folder this is."""
+    return [str(folder / "python"), "-m", "fkp_edge", "run", "--source", "demo", *options]
+
+
+def test_web_alone_serves_the_page(with_extra: Callable[[str], Path], tmp_path: Path) -> None:
+    command = run_with(with_extra("web"), "--stream", "ws://127.0.0.1:0", "--web", "127.0.0.1:0")
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        page = next(line for line in process.stderr if line.startswith("live page: ")).split()[-1]
+        assert b"<html" in urlopen(page, timeout=10).read()
+        process.kill()
+
+
+def test_osc_alone_sends_bundles(with_extra: Callable[[str], Path], tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        command = run_with(with_extra("osc"), "--fast", "--stream", f"osc://127.0.0.1:{receiver.getsockname()[1]}")
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        assert receiver.recv(65_536).startswith(b"#bundle\0")
+
+
+def test_mqtt_alone_asks_for_a_broker(with_extra: Callable[[str], Path], tmp_path: Path) -> None:
+    command = run_with(with_extra("mqtt"), "--stream", "mqtt://127.0.0.1:9")
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "cannot connect to mqtt://127.0.0.1:9/fkp-edge: Connection refused; expected an MQTT broker" in result.stderr
+
+
+TRAIN = """
+import matplotlib, numpy, sklearn, tqdm
+from fkp_edge.train.networks import build_keypointnet
+from fkp_edge.train.recipe import Network
+network = build_keypointnet(Network(), 15)
+print(network(numpy.zeros((1, 96, 96, 1), "float32"))["keypoints"].shape[1])
+"""
+CONVERT = """
+import pathlib
+import fkp_edge.convert.run
+from fkp_edge.convert.load import load_network
+from fkp_edge.convert.quantize import to_float
+from fkp_edge.convert.recipe import Foreign
+from fkp_edge.train.networks import build_keypointnet
+from fkp_edge.train.recipe import Network
+build_keypointnet(Network(), 15).save("model.keras")
+print(to_float(load_network(pathlib.Path("model.keras"), Foreign()))[4:8].decode())
+"""
+
+
+@pytest.mark.skipif(not DESKTOP_EXTRAS, reason="2.6 GB each; make test-extras")
+@pytest.mark.parametrize(("extra", "program", "said"), [("train", TRAIN, "30"), ("convert", CONVERT, "TFL3")])
+def test_a_desktop_extra_alone_makes_a_network(
+    with_extra: Callable[[str], Path], tmp_path: Path, extra: str, program: str, said: str
+) -> None:
+    result = subprocess.run(
+        [with_extra(extra) / "python", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert result.stdout.splitlines()[-1:] == [said], result.stderr[-2000:]

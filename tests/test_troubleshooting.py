@@ -45,6 +45,9 @@ def test_every_error_of_ours_has_a_text_that_can_be_read(error_lists):
         ("class OwnError(InputError): ...\nraise OwnError('a message of its own')", "a message of its own"),
         ("return_ = web.Response(status=403, text='pictures are off')", "pictures are off"),
         ("raise argparse.ArgumentTypeError(f'{text!r} is no number')", "… is no number"),
+        ("_log.warning('recording %s stops after %.2g s', path, 'no part of it')", "recording … stops after … s"),
+        ("LIMIT = 7\nreturn_ = fails(f'over {LIMIT} degrees', 'a fix that it says itself')", "over 7 degrees"),
+        ("found = f'{name} is far too slow'\nreturn_ = warns(found, 'do it')", "… is far too slow"),
     ],
 )
 def test_texts_are_read_from_the_source(error_lists, source: str, message: str):
@@ -108,6 +111,20 @@ def test_the_nearest_list_has_a_module(error_lists):
 )  # fmt: skip
 def test_an_error_is_found_by_its_text(error_lists, error: str, message: str):
     assert any(message in found for found in error_lists.find(error, PAGE))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "libcamera sees no camera",
+        "only 20 MB are free",
+        "port 8765 is taken by nginx (812)",
+        "recording a.jsonl stops: No space left on device",
+        "picamera gave no usable frame for 2 s; it is opened again in 0.25 s",
+    ],
+)
+def test_what_the_doctor_and_the_log_say_is_found(error_lists, line: str):
+    assert error_lists.find(line, PAGE)
 
 
 def test_an_error_of_another_program_is_not_found(error_lists):

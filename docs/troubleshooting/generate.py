@@ -1,4 +1,5 @@
-"""Writes the lists of ../troubleshooting.md: every error text in the source, `…` for what differs each time.
+"""Writes the lists of ../troubleshooting.md: every error, warning and doctor's finding in the source, `…` for what
+differs each time.
 
     python docs/troubleshooting/generate.py
 
@@ -27,10 +28,15 @@ BASE = "FkpEdgeError"
 CARRIERS = {"ArgumentTypeError", "ErrorMessage", "HTTPBadRequest", "Response", "RuntimeError", "ValueError", "_refuse"}
 """What else a text goes into that a user reads: argparse, the stream's last line, answers of the live page, and
 Python's own errors where one of ours repeats them."""
+FIRST_CARRIERS = {"error", "exception", "fails", "warning", "warns"}
+"""What has such a text in its first argument only: lines of the log, whose other arguments fill its gaps, and the
+doctor's findings, whose fix it says itself."""
 NOT_SHIPPED = ("fkp_edge.device.sources.fakes",)
 
 BLOCK = re.compile(r"<!-- errors: ([^>]*) -->\n(.*?)<!-- end -->", re.DOTALL)
 ENTRY = re.compile(r"^- `([^\n]*)`\\?\n((?:  [^\n]*\n)*)", re.MULTILINE)
+FORMAT = re.compile(r"%(?:\.\d+)?[a-z]")
+"""A gap of a log's line."""
 BREAK = "\\"
 """Ends a line in Markdown."""
 
@@ -83,6 +89,10 @@ def templates(module: Module, modules: tuple[Module, ...]) -> list[str]:
     found = {}
     for scope in scopes(module, modules):
         for call in scope.calls:
+            if name_of(call.func) in FIRST_CARRIERS and call.args:
+                found |= dict.fromkeys(
+                    (FORMAT.sub(GAP, text) for text in texts(call.args[0], scope.known)), call.lineno
+                )
             if name_of(call.func) in carriers:
                 for value in (*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "text")):
                     found |= dict.fromkeys(texts(value, scope.known), call.lineno)

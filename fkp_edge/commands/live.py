@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from fkp_edge.commands.publishing import Publisher, read_publish_options
-from fkp_edge.commands.run_config import RunConfig, as_arguments
+from fkp_edge.commands.publishing import Publisher, PublishOptions
+from fkp_edge.commands.run_config import RunConfig
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.runtime import Runtime, Sink
@@ -21,7 +21,6 @@ from fkp_edge.device.sources import open_source, reopens, resolve_auto, without_
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.watchdog import Watchdog
-from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.journal import CameraLog, is_journal, log_to_journal
 
@@ -32,12 +31,9 @@ DEMO_EVERY = 24
 """Frames from one picture of that sheet to the next: 16 show the whole demo."""
 
 
-def run_live(config: RunConfig, model: KeypointModel) -> int:
+def run_live(config: RunConfig, options: PublishOptions, model: KeypointModel) -> int:
     """Runs until the source ends or a signal comes; the exit code."""
-    args = as_arguments(config)
-    options = read_publish_options(args)  # before anything is opened or said
-    if args.sheet:
-        _check_sheet(args.sheet)
+    args = options.args
     in_journal = is_journal(sys.stderr)
     if in_journal:
         log_to_journal(sys.stderr)
@@ -82,11 +78,6 @@ def run_live(config: RunConfig, model: KeypointModel) -> int:
             sheet.save(sheet_path)
             print(f"annotated frames: {sheet_path}", file=sys.stderr)
     return 0
-
-
-def _check_sheet(path: Path) -> None:
-    if path.suffix.lower() != ".png" or not path.parent.is_dir():
-        raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
 
 
 @contextmanager

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
+from fkp_edge.commands.run_config import RunConfig
 from fkp_edge.commands.terminal import quiet_runtime
+from fkp_edge.errors import InputError
 from fkp_edge.model_place import Placement, install_model, previous_of, roll_back
+from fkp_edge.models import find_model
+from fkp_edge.settings import read_toml
 
-__all__ = ["model"]
+__all__ = ["model", "next_step"]
 
-RESTART = "the service takes it when it starts: sudo systemctl restart fkp-edge"
+SERVICE_CONFIG = Path("/etc/fkp-edge/config.toml")
+SERVICE_FOLDER = Path("/var/lib/fkp-edge")
+"""Where relative paths of the service's configuration begin."""
+RESTART = "sudo systemctl restart fkp-edge"
 
 
 def model(args: Namespace) -> int:
@@ -45,5 +53,19 @@ def _tell(args: Namespace, placed: Placement, done: str) -> int:
     print(f"{done} ({named}); {found.cases} golden cases give what they gave, on {found.runs_on}")
     if previous_of(args.place).exists():
         print(f"the other one is {previous_of(args.place)}; back: fkp-edge model rollback {args.place}")
-    print(RESTART)
+    print(next_step(args.place.absolute()))
     return 0
+
+
+def next_step(place: Path, config: Path = SERVICE_CONFIG) -> str:
+    """What makes the service run the file at `place`, which the configuration may not name."""
+    line = f'model = "{place}"'
+    if not config.exists():
+        return f"no service is configured here; fkp-edge run --model {place} takes it"
+    try:
+        named = read_toml(config, RunConfig).model
+    except InputError as error:
+        return f"whether the service takes it is not known: {error}; expected {line} there"
+    if SERVICE_FOLDER / find_model(named) == place:
+        return f"the service takes it when it starts: {RESTART}"
+    return f'the service does not take it: {config} says model = "{named}"; write {line} there, then {RESTART}'

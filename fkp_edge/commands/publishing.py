@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,9 +16,10 @@ from fkp_edge.closing import Closing
 from fkp_edge.commands.arguments import DEFAULT_STREAM
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
-from fkp_edge.effect import read_effect
+from fkp_edge.effect import Picture, read_effect
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.keypoints import Schema
 from fkp_edge.observation import Face, Frame, Observation
 from fkp_edge.stream import Hello, encode, from_observation
 from fkp_edge.stream.address import (
@@ -31,10 +32,9 @@ from fkp_edge.stream.address import (
     UnixAddress,
     parse_page_address,
 )
-from fkp_edge.stream.options import read_stream_options
+from fkp_edge.stream.options import check_addresses, read_stream_options
 from fkp_edge.stream.outputs import Access, Outputs
-from fkp_edge.stream.recording import Recorder
-from fkp_edge.stream.trust import check_reach
+from fkp_edge.stream.recording import Recorder, free_name
 
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LivePage
@@ -49,10 +49,12 @@ class PublishOptions(NamedTuple):
     addresses: tuple[Address, ...]
     access: Access
     page: PageAddress | None
+    effect: Callable[[Picture, NDArray[np.float32]], None] | None
+    """Draws on a frame, given a face's points."""
 
 
-def read_publish_options(args: Namespace) -> PublishOptions:
-    """Checks what `fkp-edge run` was given; opens nothing.
+def read_publish_options(args: Namespace, schema: Schema) -> PublishOptions:
+    """Checks where `fkp-edge run` shall publish points of `schema`; opens nothing.
 
     Raises:
         FkpEdgeError: an option cannot be used, or lacks another.
@@ -63,8 +65,9 @@ def read_publish_options(args: Namespace) -> PublishOptions:
             raise InputError(f"--{option} shows on the live page's picture; expected --{needed} with it")
     page = parse_page_address(args.web) if args.web else None
     if page is not None:
-        check_reach(page, token=access.token, insecure=access.insecure)
-    return PublishOptions(args, addresses, access, page)
+        check_addresses([*addresses, page], access)
+    effect = read_effect(args.effect, schema) if args.effect else None
+    return PublishOptions(args, addresses, access, page, effect)
 
 
 class Publisher(Closing):
@@ -91,7 +94,7 @@ class Publisher(Closing):
         self._token_file: Path | None = options.args.token_file
         with ExitStack() as opened:
             if options.args.record:
-                self._recorder = opened.enter_context(Recorder(options.args.record))
+                self._recorder = opened.enter_context(Recorder(self._free(options.args.record)))
             self._outputs = opened.enter_context(Outputs(options.addresses, self._hello, options.access))
             if options.page is not None:
                 self._page = self._open_page(options, options.page, times, opened)
@@ -124,6 +127,13 @@ class Publisher(Closing):
         """
         self._opened.close()
 
+    def _free(self, wanted: Path) -> Path:
+        """A service that is started again must neither stop at its last recording nor lose it."""
+        path = free_name(wanted)
+        if path != wanted:
+            self._lines.append(f"recording to {path}: {wanted} exists already")
+        return path
+
     def _hello(self) -> Hello:
         file = self._model.file
         return Hello(
@@ -145,7 +155,7 @@ class Publisher(Closing):
             hello=self._hello,
             schema=schema,
             preview=options.args.preview,
-            effect=read_effect(options.args.effect, schema) if options.args.effect else None,
+            effect=options.effect,
             find=_Finder(options.args, self._model.file.path),
             stages=lambda: {name: Histogram(BOUNDS_S, *counted) for name, counted in times.histograms().items()},
             clients=lambda: self._outputs.clients,

@@ -14,12 +14,22 @@ from fkp_edge.files import write_whole
 from fkp_edge.keypoints import Schema
 from fkp_edge.observation import Frame, Observation
 
-__all__ = ["ContactSheet"]
+__all__ = ["ContactSheet", "check_sheet"]
 
 WIDTH = 320
 """Of a tile, pixels."""
 COLUMNS = 4
 MOST = 16
+
+
+def check_sheet(path: Path) -> None:
+    """Refuses a place that no sheet can be written to; opens nothing.
+
+    Raises:
+        InputError: it is no PNG, or its folder is missing.
+    """
+    if path.suffix.lower() != ".png" or not path.parent.is_dir():
+        raise InputError(f"--sheet {path} cannot be written; expected FILE.png in a folder that exists")
 
 
 class ContactSheet:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from fkp_edge.closing import Closing
-from fkp_edge.errors import StreamError
 from fkp_edge.stream.address import Address, MqttAddress, OpentrackAddress, OscAddress, UdpAddress, WebAddress
 from fkp_edge.stream.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.server import LineServer
+from fkp_edge.stream.tls import check_certificate
 from fkp_edge.stream.udp import DatagramSender, UdpSender
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ class Outputs(Closing):
     def _open_web_socket(self, address: WebAddress, opened: ExitStack) -> Address:
         from fkp_edge.stream.web import LineSockets, WebServer  # needs aiohttp
 
-        if address.secure and self._access.tls is None:
-            raise StreamError(f"{address} needs a certificate; name it with --tls-cert FILE --tls-key FILE")
+        check_certificate(address, self._access.tls)
         sockets = LineSockets(self._hello)
         server = opened.enter_context(
             WebServer(

@@ -7,6 +7,7 @@ handed to the system as they come, compressed ones at least once a second.
 from __future__ import annotations
 
 import gzip
+import itertools
 import logging
 import os
 import queue
@@ -24,7 +25,7 @@ from fkp_edge.errors import InputError, StreamError
 from fkp_edge.stream.lines import LineBuffer
 from fkp_edge.stream.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, Hello, ObservationMessage, decode_server
 
-__all__ = ["Recorder", "Recording", "read_recording"]
+__all__ = ["Recorder", "Recording", "check_recording", "free_name", "read_recording"]
 
 VERSION = 1
 MOST_WAITING = 3000
@@ -44,6 +45,26 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     """Version of the lines that follow: hellos and observations."""
     started: str
     """Date and time in UTC, ISO 8601."""
+
+
+def check_recording(path: Path) -> None:
+    """Refuses a place that no recording can be written to; opens nothing.
+
+    Raises:
+        InputError: its folder is missing, or it is one.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot record to {path}: it is a folder; expected a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot record to {path}: there is no folder {path.parent}; make it, or record elsewhere")
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or the next name beside it that is free: a.jsonl.gz, a-2.jsonl.gz, a-3.jsonl.gz and so on."""
+    ending = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    stem = path.name.removesuffix(ending)
+    others = (path.with_name(f"{stem}-{number}{ending}") for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], others) if not os.path.lexists(name))
 
 
 class Recorder(Closing):

@@ -6,8 +6,9 @@ import ssl
 from pathlib import Path
 
 from fkp_edge.errors import StreamError
+from fkp_edge.stream.address import Address, WebAddress
 
-__all__ = ["read_tls"]
+__all__ = ["check_certificate", "read_tls"]
 
 
 def read_tls(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -27,6 +28,16 @@ def read_tls(certificate: Path, key: Path) -> ssl.SSLContext:
             "expected two PEM files that belong together, the key without a password"
         ) from error
     return context
+
+
+def check_certificate(address: Address, tls: ssl.SSLContext | None) -> None:
+    """Refuses `wss://` without a certificate.
+
+    Raises:
+        StreamError: there is none.
+    """
+    if isinstance(address, WebAddress) and address.secure and tls is None:
+        raise StreamError(f"{address} needs a certificate; name it with --tls-cert FILE --tls-key FILE")
 
 
 def _no_password() -> str:

@@ -112,7 +112,7 @@ def test_train_with_an_unknown_schema(trains):
 
 
 def test_train_with_a_wrong_type(trains, tmp_path: Path):
-    assert trains("schema = 15") == f"{tmp_path / 'recipe.toml'}: Expected `str`, got `int` - at `$.schema`"
+    assert trains("schema = 15") == f"{tmp_path / 'recipe.toml'}: schema = 15 cannot be used; expected a text"
 
 
 def test_train_on_a_missing_folder(trains, tmp_path: Path):

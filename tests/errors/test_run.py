@@ -171,10 +171,9 @@ def test_run_with_an_effect_that_is_no_picture(refused, text_file):
 # recordings
 
 
-@pytest.mark.parametrize("command", [["run", "--source", "demo"], ["watch"]])
-def test_record_over_a_file(refused, text_file, command: list[str]):
+def test_record_over_a_file(refused, text_file):
     path = text_file("a.jsonl")
-    error = refused(*command, "--record", path)
+    error = refused("watch", "--record", path)
     assert error == f"recording {path} exists already; name another file, or remove it"
 
 

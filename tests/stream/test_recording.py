@@ -11,7 +11,7 @@ import pytest
 
 from fkp_edge.errors import InputError
 from fkp_edge.stream import encode
-from fkp_edge.stream.recording import Recorder, read_recording
+from fkp_edge.stream.recording import Recorder, free_name, read_recording
 
 HEADER = b'{"type":"recording","version":1,"protocol":1,"started":"2026-01-01T00:00:00Z"}\n'
 
@@ -61,6 +61,22 @@ def test_nothing_is_overwritten(path):
     with pytest.raises(InputError, match="exists already; name another file, or remove it"):
         Recorder(path)
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "second", "third"),
+    [
+        ("a.jsonl", "a-2.jsonl", "a-3.jsonl"),
+        ("a.b.jsonl.gz", "a.b-2.jsonl.gz", "a.b-3.jsonl.gz"),
+        ("a.gz", "a-2.gz", "a-3.gz"),
+        ("a", "a-2", "a-3"),
+    ],
+)
+def test_the_next_free_name(tmp_path, name, second, third):
+    for expected in (name, second, third):
+        free = free_name(tmp_path / name)
+        assert free.name == expected
+        free.write_text("mine")
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path):

@@ -126,7 +126,7 @@ def test_counts_of_nothing_are_refused(tiny: Path, capsys: pytest.CaptureFixture
     key = line.split()[0]
     recipe.write_text("\n".join(line if row.startswith(key) else row for row in recipe.read_text().splitlines()))
     assert train(tiny, 2) == 2
-    assert "Expected `int` >= 1" in capsys.readouterr().err
+    assert "cannot be used; expected a whole number >= 1" in capsys.readouterr().err
 
 
 def test_a_conversion_that_cannot_write_one_file_writes_none(tiny: Path) -> None:

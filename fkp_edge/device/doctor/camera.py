@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from fkp_edge.device.doctor.finding import Finding, absent, fails, fine, warns
-from fkp_edge.device.doctor.machine import Machine
+from fkp_edge.device.doctor.machine import SERVICE_USER, Machine
 
 __all__ = ["check_camera", "check_holders", "check_permissions"]
 
@@ -55,22 +55,27 @@ def check_holders(machine: Machine) -> Finding:
     if not streaming:
         return fine(f"{', '.join(map(str, holders))} listen, which does no harm")
     named = ", ".join(f"{holder} holds {holder.paths[0]}" for holder in streaming[:3])
-    return fails(named, f"stop it: kill {streaming[0].pid}")
+    sudo = "sudo " if machine.user == "root" else ""  # others see only what they may end
+    return fails(named, f"stop it: {sudo}kill {streaming[0].pid}")
 
 
 def check_permissions(machine: Machine) -> Finding:
-    """Whether this user may open the cameras' files."""
-    nodes = _nodes(machine)
+    """Whether this user may open the files of cameras and of a Coral."""
+    nodes = [*_nodes(machine), *_corals(machine)]
     if not nodes:
         return absent(NOTHING)
     closed = [node for node in nodes if not machine.may_open(node)]
     if not closed:
-        return fine(f"{machine.user} may open all {len(nodes)} camera files")
+        return fine(f"{machine.user} may open all {len(nodes)} device files")
     named = "/" + str(closed[0].relative_to(machine.root))
     groups = {line.split(":")[0]: line.split(":")[-1].split(",") for line in machine.text("etc/group").splitlines()}
-    if machine.user in groups.get("video", []):
-        return fails(f"{machine.user} may not open {named}, although in the group video", "log out and in again")
-    return fails(f"{machine.user} may not open {named}", f"sudo usermod -aG video {machine.user}, then log in again")
+    group = _group(closed[0])
+    is_service = machine.user == SERVICE_USER
+    if machine.user in groups.get(group, []):
+        again = "sudo systemctl restart fkp-edge" if is_service else "log out and in again"
+        return fails(f"{machine.user} may not open {named}, although in the group {group}", again)
+    then = "sudo systemctl restart fkp-edge" if is_service else "log in again"
+    return fails(f"{machine.user} may not open {named}", f"sudo usermod -aG {group} {machine.user}, then {then}")
 
 
 def _check_v4l2(machine: Machine, source: str) -> Finding:
@@ -84,7 +89,8 @@ def _check_v4l2(machine: Machine, source: str) -> Finding:
 
 def _missing(machine: Machine, source: str, *, has_picamera2: bool) -> Finding:
     if source == "picamera" and not has_picamera2:
-        return fails("the source is picamera, and picamera2 is not installed", f"{APT}, then make clean-venv run")
+        then = "sudo systemctl restart fkp-edge" if machine.is_service else "make clean-venv run"
+        return fails("the source is picamera, and picamera2 is not installed", f"{APT}, then {then}")
     if source == "picamera":
         return fails("libcamera sees no camera", CABLE)
     if machine.is_pi:
@@ -121,3 +127,19 @@ def _nodes(machine: Machine) -> list[Path]:
     folder = machine.root / "dev"
     nodes = [path for pattern in ("video*", "media*") for path in sorted(folder.glob(pattern))]
     return [*nodes, *sorted(folder.glob("dma_heap/*"))] if nodes and machine.is_pi else nodes
+
+
+def _corals(machine: Machine) -> list[Path]:
+    """Files that a Coral is reached through."""
+    try:
+        from fkp_edge.edgetpu import find_devices
+    except ImportError:  # nothing is installed yet
+        return []
+    return [device.node for device in find_devices(machine.root)]
+
+
+def _group(node: Path) -> str:
+    """That may open it: Raspberry Pi OS's for cameras, libedgetpu's for Corals."""
+    if node.name.startswith("apex"):
+        return "apex"
+    return "plugdev" if "usb" in node.parts else "video"

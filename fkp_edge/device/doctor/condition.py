@@ -70,8 +70,8 @@ def check_disk(machine: Machine) -> Finding:
     free_mb = machine.free_bytes(machine.root) // 2**20
     fix = "df -h; sudo apt clean; sudo journalctl --vacuum-size=50M"
     if free_mb < LEAST_MB:
-        return fails(f"{free_mb} MB free", fix)
-    return warns(f"{free_mb} MB free", fix) if free_mb < LITTLE_MB else fine(f"{free_mb:,} MB free")
+        return fails(f"only {free_mb} MB are free", fix)
+    return warns(f"only {free_mb} MB are free", fix) if free_mb < LITTLE_MB else fine(f"{free_mb:,} MB free")
 
 
 def check_clock(machine: Machine) -> Finding:

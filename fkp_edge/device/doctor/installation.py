@@ -83,12 +83,12 @@ def check_environment(machine: Machine) -> Finding:
     settings = dict(re.findall(r"^\s*([\w-]+)\s*=\s*(.*?)\s*$", machine.text(f"{_below(machine)}/pyvenv.cfg"), re.M))
     if not has_picamera2:
         return fine(f"{machine.prefix}; apt's picamera2 is not installed, so it need not see the system's packages")
-    again = f"rm -r {machine.prefix}; /usr/bin/python3 -m venv --system-site-packages {machine.prefix}"
     if settings.get("include-system-site-packages", "").lower() != "true":
-        return fails(f"{machine.prefix} does not see apt's picamera2", f"{again}, then install again")
+        return fails(f"{machine.prefix} does not see apt's picamera2", machine.remake)
     if settings.get("home") not in ("/usr/bin", "/bin"):
         home = settings.get("home", "another place")
-        return fails(f"{machine.prefix} is of the Python in {home}, and apt's picamera2 is for /usr/bin/python3", again)
+        found = f"{machine.prefix} is of the Python in {home}, and apt's picamera2 is for /usr/bin/python3"
+        return fails(found, machine.remake)
     return fine(f"{machine.prefix} sees the system's packages")
 
 

@@ -22,12 +22,15 @@ from fkp_edge.programs import Ended, run_program
 if TYPE_CHECKING:
     from fkp_edge.device.board import Board
 
-__all__ = ["PROGRAM_S", "Holder", "Machine", "ProgramRunner", "Said"]
+__all__ = ["PROGRAM_S", "SERVICE_USER", "Holder", "Machine", "ProgramRunner", "Said"]
 
 MOST_BYTES = 2**18
 PROGRAM_S = 60.0
 """How long a program may take: importing OpenCV from a slow card takes seconds."""
 CONFIG = Path("etc/fkp-edge/config.toml")
+SERVICE_USER = "fkp-edge"
+SERVICE_HOME = Path("/opt/fkp-edge")
+"""The environment that device/install.sh makes."""
 
 
 class ProgramRunner(Protocol):
@@ -123,7 +126,25 @@ class Machine:
         """What a user does to get a package; Debian lets pip change environments only."""
         if not self.in_environment:
             return "make device-env, then .venv/bin/fkp-edge doctor"
-        return f"{self.prefix}/bin/pip install {requirement}"
+        return f"{self._sudo}{self.prefix}/bin/pip install {requirement}"
+
+    @property
+    def remake(self) -> str:
+        """What a user does to get a new environment, which sees apt's packages."""
+        if self.is_service:
+            return f"sudo rm -r {self.prefix}; sudo device/install.sh, in a clone"
+        return f"rm -r {self.prefix}; /usr/bin/python3 -m venv --system-site-packages {self.prefix}, then install again"
+
+    @property
+    def is_service(self) -> bool:
+        """Whether this Python is of the service's environment."""
+        return self.prefix == SERVICE_HOME
+
+    @property
+    def service_uid(self) -> str:
+        """The number of the service's user; empty without one."""
+        found = re.search(rf"^{SERVICE_USER}:[^:]*:(\d+):", self.text("etc/passwd"), re.M)
+        return found[1] if found else ""
 
     @property
     def is_pi(self) -> bool:
@@ -170,7 +191,8 @@ class Machine:
     @property
     def source(self) -> str:
         """Where frames shall come from: the service's word, the configuration's, or auto."""
-        unit = self.text("etc/systemd/system/fkp-edge.service") if self.config is None else ""
+        is_services = self.config is None or self.config.resolve() == (self.root / CONFIG).resolve()
+        unit = self.text("etc/systemd/system/fkp-edge.service") if is_services else ""
         named = re.search(r"^ExecStart=.* --source (\S+)", unit, re.M)
         return named[1] if named else str(self.settings.get("source", "auto"))
 
@@ -195,6 +217,11 @@ class Machine:
                     ours = name.startswith("python") and "fkp_edge" in self.text(f"proc/{process.name}/cmdline")
                     found.append(Holder(int(process.name), "fkp-edge" if ours else name, tuple(paths)))
         return found
+
+    @property
+    def _sudo(self) -> str:
+        """For what changes the environment; the service's belongs to root."""
+        return "sudo " if self.is_service else ""
 
     @cached_property
     def _said(self) -> dict[str, Said]:

@@ -38,10 +38,11 @@ def check_ports(machine: Machine) -> Finding:
         return fails(f"an address cannot be used: {error}", "correct stream and web in the configuration")
     if not wanted:
         return absent("nothing listens on a port: nothing to check")
-    taken = {port: inode for port, inode in _listening(machine).items() if port in wanted}
-    for port, inode in taken.items():
+    taken = {port: who for port, who in _listening(machine).items() if port in wanted}
+    for port, (inode, uid) in taken.items():
         holder = next(iter(machine.holders(f"socket:[{inode}]")), None)
-        if holder is None or not holder.is_ours:
+        is_ours = uid == machine.service_uid if holder is None else holder.is_ours
+        if not is_ours:
             by = str(holder) if holder else f"a program that sudo ss -ltnp 'sport = :{port}' names"
             return fails(f"port {port} is taken by {by}", f"stop it, or put another port into {wanted[port]}")
     if taken:
@@ -126,14 +127,14 @@ def _ports(settings: dict[str, Any]) -> dict[int, str]:
     return found
 
 
-def _listening(machine: Machine) -> dict[int, str]:
-    """Port -> inode of the socket that listens there (proc(5), /proc/net/tcp)."""
+def _listening(machine: Machine) -> dict[int, tuple[str, str]]:
+    """Port -> inode of the socket that listens there, and its user, whom all may read (proc(5), /proc/net/tcp)."""
     found = {}
     for table in ("tcp", "tcp6"):
         for line in machine.text(f"proc/net/{table}").splitlines()[1:]:
             fields = line.split()
             if len(fields) > 9 and fields[3] == LISTENING:
-                found[int(fields[1].rpartition(":")[2], 16)] = fields[9]
+                found[int(fields[1].rpartition(":")[2], 16)] = (fields[9], fields[7])
     return found
 
 

@@ -10,7 +10,7 @@ from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
 from fkp_edge.device.sources.files import FolderSource, VideoSource
 from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
-from fkp_edge.device.sources.pipe import PipeSource
+from fkp_edge.device.sources.pipe import PipeSource, parse_pipe
 from fkp_edge.device.sources.url import SCHEMES, UrlSource, without_password
 from fkp_edge.device.sources.v4l2 import V4L2Source, list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, SourceError
@@ -27,11 +27,14 @@ __all__ = [
     "UrlSource",
     "V4L2Source",
     "VideoSource",
+    "check_source",
     "open_source",
     "reopens",
     "resolve_auto",
     "without_password",
 ]
+
+PIPES = ("gray", "yuv420")
 
 
 def resolve_auto() -> str:
@@ -54,6 +57,24 @@ def reopens(source: Source) -> bool:
     return source.live and not isinstance(source, PipeSource | DemoSource)
 
 
+def check_source(text: str) -> None:
+    """Refuses what names no source. Opens nothing: a camera may be absent, and a video damaged.
+
+    Raises:
+        InputError: see `open_source`.
+    """
+    kind = text.split(":")[0]
+    if kind == "v4l2":
+        if not re.fullmatch(r"v4l2:\d{1,3}", text):
+            raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
+    elif kind in PIPES:
+        _, _, pipe = parse_pipe(text)
+        if pipe is not None and not pipe.exists():
+            raise InputError(f"source {text!r}: {pipe} does not exist; make it with mkfifo")
+    elif text not in ("demo", "picamera") and not _is_url(text):
+        _check_path(text)
+
+
 def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None = None) -> Source:
     """The source that `text` names: picamera, v4l2:N, demo, a URL, a pipe, a video file or a folder.
 
@@ -66,34 +87,39 @@ def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None =
         InputError: `text` names nothing, or a folder without pictures.
         SourceError: the camera or video cannot be opened.
     """
+    check_source(text)
     camera = camera or CameraSettings()
     if text == "demo":
         return DemoSource(pace=pace)
     if text == "picamera":
         return PicameraSource(size=camera.size, rate=camera.rate)
-    if text.split(":")[0] == "v4l2":
-        if not re.fullmatch(r"v4l2:\d{1,3}", text):
-            raise InputError(f"source {text!r} has no device number; expected v4l2:0 for /dev/video0")
+    if text.startswith("v4l2:"):
         return V4L2Source(int(text.removeprefix("v4l2:")), size=camera.size, rate=camera.rate)
-    if text.split(":")[0] in ("gray", "yuv420"):
+    if text.split(":")[0] in PIPES:
         return PipeSource(text)
-    if text.partition("://")[0].lower() in SCHEMES and "://" in text:
+    if _is_url(text):
         return UrlSource(text, pace=pace)
+    path = Path(text)
+    return FolderSource(path, pace=pace) if path.is_dir() else VideoSource(path, pace=pace)
+
+
+def _is_url(text: str) -> bool:
+    return text.partition("://")[0].lower() in SCHEMES and "://" in text
+
+
+def _check_path(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:  # OpenCV crashes on such a name
         raise InputError(f"source {text!r} is not UTF-8; rename the file") from None
     path = Path(text)
-    if text and path.is_dir():
-        return FolderSource(path, pace=pace)
     if not text or not path.exists():
         raise InputError(
             f"source {without_password(text)!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file, "
             "a folder, a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
         )
-    if not path.is_file():
+    if not path.is_file() and not path.is_dir():
         raise InputError(
             f"source {text!r} is no file but a device or pipe; expected v4l2:0 for /dev/video0, or "
             f"gray:WIDTHxHEIGHT:{text} for raw frames from a pipe"
         )
-    return VideoSource(path, pace=pace)

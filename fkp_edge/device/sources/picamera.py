@@ -13,7 +13,7 @@ from fkp_edge.observation import Frame
 __all__ = ["PicameraSource", "picamera_available"]
 
 TIMEOUT_S = 2.0
-INSTALL = "sudo apt install python3-picamera2, then make clean-venv run, so that the environment sees it"
+INSTALL = "sudo apt install python3-picamera2; in a clone also make clean-venv run, so that .venv sees it"
 
 
 def _picamera2() -> Any:

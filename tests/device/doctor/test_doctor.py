@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,17 @@ from fkp_edge.commands.doctor import format_findings
 from fkp_edge.device.doctor import CHECKS, Machine, examine
 from fkp_edge.programs import Ended
 
+PICAMERA_WITHOUT = {"--print-config": Ended(0, 'source = "picamera"\n')}
 BOARDS = ["Pi 3", "Pi Zero 2", "Pi 4", "Pi 5", "desktop"]
 PIP = "/home/pi/fkp-edge/.venv/bin/pip"
 TCP = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 LISTENS = TCP + "   0: 0100007F:223D 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 12345 1\n"
+
+
+CORAL = {
+    f"sys/bus/usb/devices/2-1/{name}": text
+    for name, text in {"idVendor": "1a6e", "idProduct": "089a", "busnum": "2", "devnum": "4"}.items()
+}
 
 
 # whole machines
@@ -108,6 +116,32 @@ def test_an_environment_of_another_python(found):
     assert "is of the Python in /opt/python" in found("environment", "Pi 4", tree)
 
 
+SERVICE = {"prefix": Path("/opt/fkp-edge"), "in_environment": True}
+
+
+@pytest.mark.parametrize(
+    ("check", "files", "answers", "fix"),
+    [
+        (
+            "environment",
+            {"opt/fkp-edge/pyvenv.cfg": "include-system-site-packages = false\n"},
+            {},
+            "sudo rm -r /opt/fkp-edge; sudo device/install.sh, in a clone",
+        ),
+        (
+            "NumPy",
+            {},
+            {"library_probe numpy": Ended(-4, "")},
+            "sudo /opt/fkp-edge/bin/pip install --force-reinstall numpy",
+        ),
+        ("camera", {}, PICAMERA_WITHOUT, "sudo apt install python3-picamera2, then sudo systemctl restart fkp-edge"),
+    ],
+)
+def test_the_services_environment_is_mended_as_root(found, check: str, files, answers, fix: str):
+    name = "desktop" if check == "camera" else "Pi 5"  # the desktop has no picamera2
+    assert found(check, name, files, answers, **SERVICE).endswith(f"; fix: {fix}")
+
+
 def test_numpy_2_beside_what_apt_built_for_numpy_1(found, says):
     answers = {"library_probe numpy": says(version="2.3.1", file="/x")}
     assert found("NumPy", "Pi 4", {}, answers) == (
@@ -191,6 +225,15 @@ def test_the_services_source_counts(found, says):
     assert found("camera", "Pi 4", tree, answers).startswith("failed: libcamera sees no camera")
 
 
+@pytest.mark.parametrize(("config", "status"), [("etc/fkp-edge/config.toml", "failed"), ("etc/mine.toml", "warning")])
+def test_the_services_source_counts_with_the_services_configuration(machine, says, config: str, status: str):
+    unit = "ExecStart=/x run --config /etc/fkp-edge/config.toml --source picamera\n"
+    answers = {"library_probe picamera2": says(cameras=[])}
+    made = machine("Pi 4", {"etc/systemd/system/fkp-edge.service": unit, config: ""}, answers)
+    finding = CHECKS["camera"](replace(made, config=made.root / config))
+    assert finding.status == status
+
+
 def holder(name: str, target: str = "/dev/video0", cmdline: str = "") -> dict[str, str]:
     return {"proc/812/comm": f"{name}\n", "proc/812/cmdline": cmdline, "proc/812/fd/4": f"->{target}"}
 
@@ -199,6 +242,10 @@ def test_who_holds_the_camera(found):
     assert found("camera in use", "Pi 4", holder("motion")) == (
         "failed: motion (812) holds /dev/video0; fix: stop it: kill 812"
     )
+
+
+def test_root_sees_programs_that_a_user_may_not_end(found):
+    assert found("camera in use", "Pi 4", holder("motion"), user="root").endswith("fix: stop it: sudo kill 812")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +271,27 @@ def test_a_user_who_is_not_in_the_group_video(found):
 
 def test_a_user_who_joined_the_group_after_logging_in(found):
     assert found("permissions", "Pi 4", may_open=lambda _: False).endswith("fix: log out and in again")
+
+
+def test_the_service_takes_its_groups_when_it_starts(found):
+    files = {"etc/group": "video:x:44:\n"}
+    assert found("permissions", "Pi 4", files, may_open=lambda _: False, user="fkp-edge").endswith(
+        "fix: sudo usermod -aG video fkp-edge, then sudo systemctl restart fkp-edge"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "node", "group"),
+    [
+        ("usb", "/dev/bus/usb/002/004", "plugdev"),
+        ({"dev/apex_0": ""}, "/dev/apex_0", "apex"),
+    ],
+)
+def test_a_user_who_may_not_open_a_coral(found, files, node: str, group: str):
+    files = CORAL if files == "usb" else files
+    assert found("permissions", "desktop", files, may_open=lambda _: False) == (
+        f"failed: pi may not open {node}; fix: sudo usermod -aG {group} pi, then log in again"
+    )
 
 
 # condition
@@ -296,6 +364,12 @@ def test_a_port_that_somebody_unseen_took(found):
     assert "a program that sudo ss -ltnp 'sport = :8765' names" in found("ports", "Pi 4", {"proc/net/tcp": LISTENS})
 
 
+@pytest.mark.parametrize(("uid", "status"), [("1000", "ok"), ("998", "failed")])
+def test_a_port_of_the_running_service_as_somebody_who_does_not_see_its_files(found, uid: str, status: str):
+    files = {"proc/net/tcp": LISTENS, "etc/passwd": f"pi:x:10:10::/:\nfkp-edge:x:{uid}:{uid}::/var/lib/fkp-edge:/x\n"}
+    assert found("ports", "Pi 4", files).startswith(f"{status}: ")
+
+
 def test_a_port_of_the_running_service(found):
     files = {"proc/net/tcp": LISTENS} | holder("fkp-edge", "socket:[12345]")
     assert found("ports", "Pi 4", files) == "ok: 8765: held by the fkp-edge that runs"
@@ -318,12 +392,6 @@ def test_a_model_that_cannot_be_read(found):
     assert found("model", "Pi 4", {}, {"fkp_edge verify": Ended(2, error)}) == (
         "failed: m.tflite is damaged: its sha256 is ab; fix: copy or convert it again"
     )
-
-
-CORAL = {
-    f"sys/bus/usb/devices/2-1/{name}": text
-    for name, text in {"idVendor": "1a6e", "idProduct": "089a", "busnum": "2", "devnum": "4"}.items()
-}
 
 
 def test_a_coral_without_its_library(found):

@@ -52,9 +52,9 @@ GOOD = 'kind = "published"\nname = "a"\n[network]\nlayers = "lenet5"\n'
         (GOOD.replace("lenet5", "lenet"), "[network]: layers = 'lenet'; did you mean 'lenet5'? expected one of lenet5"),
         ('missing = "mask"\n' + GOOD, "missing = 'mask'; did you mean 'masked'?"),
         (GOOD + "[fit]\npatient = 3\n", "[fit]: unknown key 'patient'; did you mean 'patience'?"),
-        (GOOD + "[fit]\nrestarts = 0\n", "Expected `int` >= 1"),
-        (GOOD + "[augment]\nflip_share = 1.5\n", "Expected `float` <= 1.0"),
-        (GOOD + "[data]\nval_share = -0.1\n", "Expected `float` >= 0.0"),
+        (GOOD + "[fit]\nrestarts = 0\n", "fit.restarts = 0 cannot be used; expected a whole number >= 1"),
+        (GOOD + "[augment]\nflip_share = 1.5\n", "= 1.5 cannot be used; expected a number <= 1.0"),
+        (GOOD + "[data]\nval_share = -0.1\n", "= -0.1 cannot be used; expected a number >= 0.0"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, text: str, expected: str):
