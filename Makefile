@@ -80,8 +80,7 @@ coverage: $(DEV) ## lines and branches of what runs on a device that its tests r
 	.venv-dev/bin/coverage run -m pytest --ignore=tests/train --ignore=tests/convert --ignore=tests/test_packaging.py $(ARGS)
 	.venv-dev/bin/coverage combine --quiet
 	.venv-dev/bin/coverage report
-	.venv-dev/bin/coverage json --quiet --fail-under=0 -o .coverage.json
-	.venv-dev/bin/python tests/branches.py < .coverage.json
+	.venv-dev/bin/coverage json --quiet --fail-under=0 -o - | .venv-dev/bin/python tests/branches.py
 
 docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors, the schema of bench
 	.venv-dev/bin/python docs/troubleshooting/generate.py

@@ -127,6 +127,13 @@ def test_a_recorded_run_is_replayed_byte_for_byte_and_exported(tmp_path: Path) -
     assert fkp("export", "b.jsonl", "--out", "b.csv", cwd=tmp_path).stdout == "b.csv: 376 rows\n"
 
 
+def test_a_run_says_where_its_datagrams_go(tmp_path: Path) -> None:
+    addresses = ("--stream", "udp://127.0.0.1:9", "--stream", "opentrack://127.0.0.1:9")
+    said = fkp("run", "--source", "demo", "--fast", *addresses, cwd=tmp_path).stderr
+    assert "streaming to udp://127.0.0.1:9; on that machine: fkp-edge watch udp://127.0.0.1:9\n" in said
+    assert "streaming to opentrack://127.0.0.1:9\n" in said
+
+
 def test_a_service_that_starts_again_keeps_its_last_recording(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("half a line")
     run = ("run", "--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0", "--record", "a.jsonl")

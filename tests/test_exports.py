@@ -27,7 +27,7 @@ EXPORTS = {
     "fkp_edge.errors": "AcceleratorError FkpEdgeError InputError MissingPartError ModelFileError SourceError "
     "StreamError",
     "fkp_edge.evaluate": "MATCH CropKind Evaluation Propose evaluate evaluate_scenes judge_boxes",
-    "fkp_edge.files": "read_bounded write_whole",
+    "fkp_edge.files": "move read_bounded write_whole",
     "fkp_edge.geometry": "CROP_SIZE HAAR_JITTER TRACK_JITTER Box Crop Jitter box_around crop_from_box crop_from_labels "
     "crop_from_track extract iou jittered tracked_crop",
     "fkp_edge.interpreter": "Arithmetic KeypointModel list_operators open_model",

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -44,3 +48,16 @@ def test_where_one_file_cannot_be_written_none_is(tmp_path: Path, bad: str):
         write_whole({tmp_path / "a": b"after", tmp_path / bad: b"new"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "folder"]
     assert (tmp_path / "a").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(("number", "is_written"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_file_system_that_cannot_sync_folders_is_no_broken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_written: bool
+):
+    def sync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fkp_edge.files.os.fsync", sync)
+    with contextlib.nullcontext() if is_written else pytest.raises(InputError, match="Input/output error"):
+        write_whole({tmp_path / "a": b"new"})

@@ -29,6 +29,7 @@ from fkp_edge.device.sources import (
     VideoSource,
     open_source,
     reopens,
+    resolve_auto,
     without_password,
 )
 from fkp_edge.device.sources.fakes import FakeVideoCapture
@@ -289,6 +290,26 @@ def test_open_source_refuses(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         open_source(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("picamera", "cameras", "auto"), [(True, [0], "picamera"), (False, [2, 3], "v4l2:2"), (False, [], "demo")]
+)
+def test_auto_takes_the_pi_camera_then_another_then_the_demo(
+    monkeypatch: pytest.MonkeyPatch, picamera: bool, cameras: list[int], auto: str
+) -> None:
+    monkeypatch.setattr("fkp_edge.device.sources.picamera_available", lambda: picamera)
+    monkeypatch.setattr("fkp_edge.device.sources.list_cameras", lambda: cameras)
+    monkeypatch.setattr("fkp_edge.device.sources.pi_camera_nodes", list)
+    assert resolve_auto() == auto
+
+
+def test_a_pi_camera_without_picamera2_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fkp_edge.device.sources.picamera_available", lambda: False)
+    monkeypatch.setattr("fkp_edge.device.sources.list_cameras", list)
+    monkeypatch.setattr("fkp_edge.device.sources.pi_camera_nodes", lambda: [Path("/dev/video0")])
+    with pytest.raises(SourceError, match=r"a Pi camera is there \(/dev/video0\), but picamera2 cannot be imported"):
+        resolve_auto()
 
 
 def test_open_source_tells_files_folders_and_demo_apart(video: Path, folder: Path) -> None:

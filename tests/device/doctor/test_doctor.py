@@ -82,6 +82,10 @@ def test_a_32_bit_system(found, architecture: str):
     assert "LiteRT has no wheel for armv7; fix: write the 64-bit Raspberry Pi OS" in text
 
 
+def test_an_architecture_without_wheels(found):
+    assert found("system", "desktop", architecture="riscv64").startswith("failed: riscv64, and LiteRT has wheels for")
+
+
 def test_a_board_that_knows_32_bits_only(found):
     tree = {"proc/device-tree/model": "Raspberry Pi Zero W Rev 1.1\0"}
     text = found("system", "Pi 3", tree, architecture="armv6l", is_64_bit=False)
@@ -332,6 +336,10 @@ def test_disk(found, megabytes: int, status: str):
     assert found("disk", free_bytes=lambda _: megabytes * 2**20).startswith(status)
 
 
+def test_a_clock_that_timedatectl_knows(found):
+    assert found("clock", "desktop", {}, {"NTPSynchronized": Ended(0, "yes\n")}) == "ok: synchronised"
+
+
 def test_a_clock_that_is_not_synchronised(found):
     answers = {"NTPSynchronized": Ended(0, "no\n")}
     assert found("clock", "desktop", {}, answers).startswith("warning: not synchronised")
@@ -375,6 +383,12 @@ def test_a_port_of_the_running_service(found):
     assert found("ports", "Pi 4", files) == "ok: 8765: held by the fkp-edge that runs"
 
 
+@pytest.mark.parametrize("stream", ["udp://127.0.0.1:9", "tcp://127.0.0.1:0"])
+def test_streams_that_hold_no_port(found, stream: str):
+    answers = {"--print-config": Ended(0, f'stream = ["{stream}"]\n')}
+    assert found("ports", "Pi 4", {}, answers) == "none: nothing listens on a port: nothing to check"
+
+
 def test_an_address_that_cannot_be_used(found):
     answers = {"--print-config": Ended(0, 'stream = ["tcp://127.0.0.1:99999"]\n')}
     assert found("ports", "Pi 4", {}, answers).startswith("failed: an address cannot be used: Port out of range")
@@ -404,6 +418,23 @@ def test_a_coral_that_works(found):
     said = 'fkp-edge probe: {"step": "done", "error": ""}\n'
     files = CORAL | {"dev/bus/usb/002/004": ""}
     assert found("Coral", "Pi 4", files, {"edgetpu_probe": Ended(0, said)}).endswith(" works with LiteRT 2.3.0")
+
+
+def test_a_coral_without_a_runtime(found, says):
+    answers = {"library_probe runtime": says(error="MissingPartError: no TFLite runtime")}
+    assert found("Coral", "Pi 4", CORAL, answers) == "none: not checked without a TFLite runtime"
+
+
+def test_a_model_for_the_edge_tpu_is_verified_on_it(machine):
+    made = machine("Pi 4", {}, {"--print-config": Ended(0, 'accelerator = "edgetpu"\n')})
+    CHECKS["model"](made)
+    assert made.run.commands[-1].endswith("--json --accelerator edgetpu")
+
+
+@pytest.mark.parametrize(("said", "status"), [("active", "ok"), ("inactive", "warning")])
+def test_a_service_that_runs_or_not(found, said: str, status: str):
+    files = {"etc/systemd/system/fkp-edge.service": ""}
+    assert found("service", "Pi 4", files, {"is-active": Ended(0, f"{said}\n")}).startswith(f"{status}: ")
 
 
 def test_a_service_that_failed(found):
