@@ -317,6 +317,15 @@ def test_the_model_card_says_how_large_the_files_are(name: str) -> None:
     assert f"{len(flatbuffer) / 1000:.0f} kB" in (REPOSITORY / "docs/model-card.md").read_text()
 
 
+def test_figures_of_the_scan_come_from_the_results() -> None:
+    text, scan = (REPOSITORY / "convert/README.md").read_text(), results("scan")
+    for point in scan["sweep"]:
+        losses = " | ".join(f"{point[state]['loss_percent']:+.1f} %" for state in ("untuned", "tuned"))
+        assert f"| {point['share']:.0%} | {point['macs'] / 1e6:.2f} M | {losses} |" in text
+    assert f"The knee lies at {scan['knee']:.0%}".replace("%", " %") in text
+    assert f"({scan['epochs']} epochs;" in text
+
+
 def test_figures_of_zeroed_weights_come_from_the_results() -> None:
     flat = " ".join((REPOSITORY / "convert/README.md").read_text().split())
     int8, sparse = ({r["name"]: r for r in results("convert")["rows"]}[name] for name in ("int8", "sparse"))

@@ -170,7 +170,7 @@ def _picture(found: Scan) -> bytes:
     right.barh(names, [one.loss.loss_percent for one in found.sensitivity])
     right.invert_yaxis()
     right.set_xscale("symlog", linthresh=10)
-    right.set_xlabel(f"loss, % of the NME, when {ALONE:.0%} of the layer's filters go and nothing is tuned")
+    right.set_xlabel(f"loss of NME, %, with {ALONE:.0%} of its filters gone, not tuned")
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=80)
     plt.close(figure)
