@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -245,9 +246,13 @@ def test_a_photograph_too_large_is_refused_before_it_is_read(serve):
     assert status == 413
 
 
-@pytest.mark.parametrize("header", [{"Content-Encoding": "gzip"}, {"Transfer-Encoding": "chunked"}])
+@pytest.mark.parametrize("header", [b"Content-Encoding: gzip\r\nContent-Length: 2", b"Transfer-Encoding: chunked"])
 def test_a_damaged_body_is_refused_and_not_logged(serve, header, caplog):
-    assert serve().ask("/predict", "POST", b"hi", **header)[0] == 400
+    address = serve().server.address
+    with socket.create_connection((address.host, address.port), timeout=10) as peer:
+        # in one piece: of chunks that are damaged in a later one aiohttp 3.14 tells nobody, and the time-out ends it
+        peer.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\nhi")
+        assert b" 400 " in peer.recv(100)
     assert caplog.records == []
 
 
