@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import cv2
 import msgspec
 
 from fkp_edge.bench.compare import compare
@@ -41,6 +42,7 @@ def bench(args: Namespace) -> int:
     if args.report:
         check_report(args.report, overwrite=args.overwrite)
     plan = _plan(args)
+    cv2.setNumThreads(1)  # as `fkp-edge run` has it
 
     if args.accelerator == "edgetpu":
         _check_one_compiled(plan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+import cv2
+
 from fkp_edge.commands.live import run_live
 from fkp_edge.commands.network import open_model_of
 from fkp_edge.commands.publishing import PublishOptions, read_publish_options
@@ -19,6 +21,7 @@ __all__ = ["check_run", "run"]
 
 def run(args: Namespace) -> int:
     """Runs until the source ends or a signal comes."""
+    cv2.setNumThreads(1)  # or OpenCV's threads take the cores from the frame path; the process is ours alone
     config = read_run_config(args)
     if args.print_config:
         print(format_toml(config), end="")

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from fkp_edge.device.haar import HaarDetector, HaarSettings
+from fkp_edge.device.pace import Pace
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.turning import TurningDetector
 from fkp_edge.errors import FkpEdgeError
@@ -28,6 +29,7 @@ __all__ = [
     "Search",
     "SearchSettings",
     "ThreadedSearch",
+    "cheaper",
     "open_search",
 ]
 
@@ -103,47 +105,54 @@ class FakeSearch:
 
 
 class ThreadedSearch:
-    """Searches in a thread of its own: `look` returns at once, with boxes from the frame it was given last."""
+    """Searches in a thread of its own: `look` returns at once, with boxes from a frame that it was given before."""
 
-    def __init__(self, detect: Detect, times: StageTimes | None = None, *, cpu_share: float = 1.0) -> None:
+    def __init__(
+        self,
+        detect: Detect,
+        times: StageTimes | None = None,
+        *,
+        cpu_share: float = 1.0,
+        remedy: str = "take a faster board",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Starts the thread.
 
         Args:
             detect: what searches; called in the thread.
             times: where its durations go.
             cpu_share: of one core, on average: after each search it rests accordingly.
+            remedy: what makes searches cheaper, for the warning of one that cannot keep up.
+            clock: seconds.
         """
         self._detect = detect
         self._times = times or StageTimes()
-        self._cpu_share = cpu_share
-        self._rested_s = 0.0
-        """Monotonic clock from which the next search may begin."""
+        self._pace = Pace(cpu_share=cpu_share, remedy=remedy)
+        self._clock = clock
         self.count = 0
         self._wake = threading.Condition()
         self._frame: Frame | None = None
         self._busy = False
-        self._found: tuple[Sequence[Proposal], int] | None = None
+        self._found: _Answer | None = None
         self._error: Exception | None = None
         self._stop = False
         self._thread = threading.Thread(target=self._work, name="search", daemon=True)
         self._thread.start()
-
-    STALE_NS = 500_000_000
-    """Boxes found in a frame that is this much older than the one at hand are not worth a look."""
 
     def look(self, frame: Frame) -> Sequence[Proposal] | None:
         """Boxes of the last search once it is done, else None; begins the next one."""
         with self._wake:
             if self._error is not None:
                 raise self._error
+            self._pace.looked(frame.captured_ns / 1e9)
             found, self._found = self._found, None
-            if not self._busy and found is None and time.monotonic() >= self._rested_s:
+            if not self._busy and found is None and self._pace.may_begin(self._clock()):
                 self._frame, self._busy = frame, True
                 self.count += 1
                 self._wake.notify()
-        if found is None or frame.captured_ns - found[1] > self.STALE_NS:
-            return None
-        return found[0]
+            if found is None or not self._pace.counts((frame.captured_ns - found.captured_ns) / 1e9, found.took_s):
+                return None
+        return found.proposals
 
     def _work(self) -> None:
         while True:
@@ -152,20 +161,22 @@ class ThreadedSearch:
                 if self._stop or self._frame is None:
                     return
                 frame, self._frame = self._frame, None
-            start, used = time.perf_counter_ns(), time.thread_time()
+            start, used = self._clock(), time.thread_time()
             try:
-                boxes = self._detect(frame.grey)
+                proposals = self._detect(frame.grey)
             except Exception as error:  # handed to the frame path, which raises it
                 failure = FkpEdgeError(f"the face search failed: {error}; please report this")
                 failure.__cause__ = error
                 with self._wake:
                     self._error, self._busy = failure, False
                 return
-            self._times.add("search", time.perf_counter_ns() - start)
-            used = time.thread_time() - used
-            self._rested_s = time.monotonic() + used * (1 / self._cpu_share - 1)
+            now = self._clock()
+            self._times.add("search", round((now - start) * 1e9))
+            # OpenCV's own threads work as long as this one does, and their time is not counted in it
+            used = (time.thread_time() - used) * max(1, cv2.getNumThreads())
             with self._wake:
-                self._found, self._busy = (boxes, frame.captured_ns), False
+                self._pace.ended(now, now - start, used)
+                self._found, self._busy = _Answer(proposals, frame.captured_ns, now - start), False
 
     def close(self) -> None:
         """Ends the thread; a search that goes on for longer is left to the end of the process."""
@@ -177,11 +188,35 @@ class ThreadedSearch:
             _log.warning("a search still goes on after %g s; it is left to the end of the process", CLOSE_S)
 
 
+class _Answer(NamedTuple):
+    """Of a search that is done."""
+
+    proposals: Sequence[Proposal]
+    captured_ns: int
+    """Of the frame that was searched."""
+    took_s: float
+
+
 def open_search(settings: SearchSettings, times: StageTimes, *, live: bool) -> ThreadedSearch | InlineSearch:
     """The search that `fkp-edge run` uses: beside live video, in turn with the frames of a recording."""
-    cv2.setNumThreads(1)  # or OpenCV's threads take the cores from the frame path, and the budget means nothing
     upright = HaarDetector(settings)
     detect = TurningDetector(upright).detect if settings.tilted else upright.detect
     if live:
-        return ThreadedSearch(detect, times, cpu_share=settings.cpu_share)
+        return ThreadedSearch(detect, times, cpu_share=settings.cpu_share, remedy=cheaper(settings))
     return InlineSearch(detect, times)
+
+
+def cheaper(settings: SearchSettings) -> str:
+    """What in [search] makes a search cheaper than `settings` do."""
+    ways = []
+    if settings.longest_side > SMALL_SIDE:
+        ways.append(f"longest_side = {SMALL_SIDE} (now {settings.longest_side})")
+    if settings.tilted:
+        ways.append("tilted = false")
+    if settings.min_size < LARGE_FACE:
+        ways.append(f"min_size = {LARGE_FACE} (now {settings.min_size})")
+    return f"set {', '.join(ways)} in [search]" if ways else "take a faster board"
+
+
+SMALL_SIDE = 320
+LARGE_FACE = 80
