@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +24,7 @@ from fkp_edge.commands.arguments import (
     some_seconds,
     threads,
 )
-from fkp_edge.commands.terminal import print_error
+from fkp_edge.commands.terminal import forget_stdout, print_error
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.models import find_model
 
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = import_module(f"fkp_edge.commands.{args.command}")
         return int(getattr(command, args.command)(args))
     except BrokenPipeError:  # what reads our output went away: `fkp-edge watch --json | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()
         return 0
     except (FkpEdgeError, OSError) as error:  # OSError: a full disk, a folder that may not be read
         if os.environ.get("FKP_EDGE_DEBUG"):

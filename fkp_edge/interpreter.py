@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
 
 
 class KeypointModel:
-    """A network ready to run. Not for use by two threads at once."""
+    """A network ready to run. Threads that share it take turns, an inference each."""
 
     def __init__(self, file: ModelFile, *, threads: int = 1, accelerator: Accelerator = "cpu") -> None:
         """Loads `file` on `threads` CPU threads, or on the Edge TPU, after a probe of some seconds.
@@ -38,6 +39,7 @@ class KeypointModel:
         self.file = file
         self.runtime = find_runtime()
         self.accelerator = accelerator
+        self._turn = threading.Lock()
         check_made_for(file, accelerator)
         delegates = [open_edgetpu(file, self.runtime)] if accelerator == "edgetpu" else None
         try:
@@ -101,10 +103,11 @@ class KeypointModel:
     def invoke(self, crop: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Raw outputs for `crop` (96, 96): keypoints (2K,) and score (1,) or (0,), in the model's own types."""
         pixels = crop.reshape(INPUT_SHAPE).astype(self._input["dtype"], copy=False)
-        self._interpreter.set_tensor(self._input["index"], pixels)
-        self._interpreter.invoke()
-        keypoints = self._interpreter.get_tensor(self._keypoints["index"])[0]
-        score = self._interpreter.get_tensor(self._score["index"])[0] if self._score else keypoints[:0]
+        with self._turn:
+            self._interpreter.set_tensor(self._input["index"], pixels)
+            self._interpreter.invoke()
+            keypoints = self._interpreter.get_tensor(self._keypoints["index"])[0]
+            score = self._interpreter.get_tensor(self._score["index"])[0] if self._score else keypoints[:0]
         return keypoints, score
 
     def decode(self, keypoints: NDArray[Any], score: NDArray[Any]) -> tuple[Points, float]:

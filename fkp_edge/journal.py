@@ -54,7 +54,11 @@ class CameraLog:
         self._flows = False
 
     def __call__(self, frame: Frame | None, observation: Observation) -> None:
+        from fkp_edge.observation import State
+
         if frame is not None and not self._flows:
             height, width = frame.grey.shape
             _log.info("frames flow: %dx%d, from number %d on", width, height, observation.sequence)
-        self._flows = frame is not None
+            self._flows = True
+        elif observation.state is State.NO_CAMERA:  # a slow camera's last observation is repeated between its frames
+            self._flows = False

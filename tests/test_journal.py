@@ -39,8 +39,17 @@ def test_the_camera_is_told_of_where_it_changes(caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.INFO, "fkp_edge")
     log = CameraLog()
     for sequence, frame in enumerate([FRAME, FRAME, None, None, FRAME]):
-        log(frame, Observation(sequence, 0, State.SEARCHING))
+        log(frame, Observation(sequence, 0, State.NO_CAMERA if frame is None else State.SEARCHING))
     assert caplog.messages == ["frames flow: 64x48, from number 0 on", "frames flow: 64x48, from number 4 on"]
+
+
+def test_a_camera_slower_than_a_frame_a_second_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    log = CameraLog()
+    for sequence in range(5):
+        for frame in (FRAME, None, None):  # a frame, then its observation again each second
+            log(frame, Observation(sequence, 0, State.TRACKING))
+    assert caplog.messages == ["frames flow: 64x48, from number 0 on"]
 
 
 def run(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:

@@ -7,17 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from fkp_edge.commands.publishing import Publisher, PublishOptions
 from fkp_edge.commands.run_config import RunConfig
+from fkp_edge.commands.terminal import print_result
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.runtime import Runtime, Sink
-from fkp_edge.device.search import open_search
-from fkp_edge.device.sources import open_source, reopens, resolve_auto, without_password
+from fkp_edge.device.search import InlineSearch, ThreadedSearch, open_search
+from fkp_edge.device.sources import open_source, reopens, resolve_auto, what_it_gives, without_password
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.watchdog import Watchdog
@@ -47,6 +48,8 @@ def run_live(config: RunConfig, options: PublishOptions, model: KeypointModel) -
         publisher = closing.enter_context(Publisher(options, model, without_password(name), times))
         opens = partial(open_source, name, pace=not args.fast, camera=config.camera)
         source = opens()
+        not_running = closing.enter_context(ExitStack())
+        not_running.callback(source.close)  # while it runs only the runtime knows whether it may be closed
         search = open_search(config.search, times, live=source.live)
         closing.callback(search.close)
         summary = Summary(model.schema.mean_shape, times)
@@ -58,7 +61,7 @@ def run_live(config: RunConfig, options: PublishOptions, model: KeypointModel) -
         sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
         if sheet:
             sinks.append(sheet)
-        sinks.append(Watchdog(os.environ))
+        sinks.append(Watchdog(os.environ, alive=lambda: runtime.reopens))
         engine = Engine(model, search, config.tracking, config.smoothing, times=times)
         runtime = Runtime(source, engine, sinks, reopen=opens if reopens(source) else None, settings=config.supervision)
         command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
@@ -66,18 +69,37 @@ def run_live(config: RunConfig, options: PublishOptions, model: KeypointModel) -
             with _stopping_on_signals(runtime):  # before anybody is told that we run
                 for line in publisher.introduction(command):
                     print(line, file=sys.stderr, flush=True)
+                if given := what_it_gives(source):
+                    print(f"{source.name} gives {given}", file=sys.stderr, flush=True)
+                not_running.pop_all()
                 runtime.run()
-        finally:
-            if status:
-                status.end()
-            if summary.frames:
-                summary.searches = search.count
-                summary.refused, summary.reopened = runtime.refused, runtime.reopened
-                print(json.dumps(summary.figures()) if args.json else summary.table(), flush=True)
+        except Exception:
+            with suppress(OSError):  # the error is what counts, also where nobody reads the summary
+                _report(summary, runtime, search, status, as_json=args.json)
+            raise
+        _report(summary, runtime, search, status, as_json=args.json)
         if sheet and sheet_path and summary.frames:
             sheet.save(sheet_path)
             print(f"annotated frames: {sheet_path}", file=sys.stderr)
     return 0
+
+
+def _report(
+    summary: Summary,
+    runtime: Runtime,
+    search: ThreadedSearch | InlineSearch,
+    status: StatusLine | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Prints what the run amounted to."""
+    if status:
+        status.end()
+    if not summary.frames:
+        return
+    summary.searches = search.count
+    summary.refused, summary.reopened = runtime.refused, runtime.reopened
+    print_result(json.dumps(summary.figures()) if as_json else summary.table())
 
 
 @contextmanager

@@ -39,7 +39,7 @@ from fkp_edge.stream.recording import Recorder, free_name
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LivePage
 
-__all__ = ["PublishOptions", "Publisher", "read_publish_options"]
+__all__ = ["PageFinder", "PublishOptions", "Publisher", "read_publish_options"]
 
 
 class PublishOptions(NamedTuple):
@@ -156,7 +156,7 @@ class Publisher(Closing):
             schema=schema,
             preview=options.args.preview,
             effect=options.effect,
-            find=_Finder(options.args, self._model.file.path),
+            find=PageFinder(options.args, self._model),
             stages=lambda: {name: Histogram(BOUNDS_S, *counted) for name, counted in times.histograms().items()},
             clients=lambda: self._outputs.clients,
         )
@@ -177,18 +177,22 @@ class Publisher(Closing):
         return page
 
 
-class _Finder:
-    """Finds faces in photographs with a network of its own, opened when the first one comes."""
+class PageFinder:
+    """Finds faces in photographs that somebody drops on the page.
 
-    def __init__(self, args: Namespace, path: Path) -> None:
+    With a network of its own, opened when the first one comes; on an Edge TPU, which opens once only, with the run's.
+    """
+
+    def __init__(self, args: Namespace, model: KeypointModel) -> None:
         self._args = args
-        self._path = path
+        self._model = model
         self._finder: StillFinder | None = None
 
     def __call__(self, grey: NDArray[np.uint8]) -> Sequence[Face]:
         if self._finder is None:
-            args = self._args
-            model = open_model(self._path, card_required=not args.no_card, accelerator=args.accelerator)
+            model = self._model
+            if model.accelerator == "cpu":
+                model = open_model(model.file.path, card_required=not self._args.no_card)
             self._finder = StillFinder(model)
         return self._finder.find(grey)
 

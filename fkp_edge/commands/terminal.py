@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["print_error", "quiet_runtime", "to_json"]
+__all__ = ["forget_stdout", "print_error", "print_result", "quiet_runtime", "to_json"]
 
 
 def print_error(error: Exception) -> None:
@@ -18,6 +18,24 @@ def print_error(error: Exception) -> None:
 
     line = f"fkp-edge: error: {' '.join(str(error).split())}"
     print(with_level(line, logging.ERROR) if is_journal(sys.stderr) else line, file=sys.stderr)
+
+
+def print_result(text: str) -> None:
+    """Prints and flushes `text`.
+
+    Raises:
+        OSError: nobody reads it; nothing more will be written, so that Python does not try again at its end.
+    """
+    try:
+        print(text, flush=True)
+    except OSError:
+        forget_stdout()
+        raise
+
+
+def forget_stdout() -> None:
+    """Sends what stdout still holds nowhere: whoever read it is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def to_json(value: Any) -> str:

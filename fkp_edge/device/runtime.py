@@ -93,6 +93,11 @@ class Runtime:
         self._stopping = True
 
     @property
+    def reopens(self) -> bool:
+        """Whether a camera that is lost is opened again: not where too many attempts never came back."""
+        return self._reopen is not None and len(self._stuck) < MOST_STUCK
+
+    @property
     def refused(self) -> int:
         """Frames that were no pictures, or older than one before."""
         return self._admission.refused

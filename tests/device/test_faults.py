@@ -122,10 +122,12 @@ class Wedged(FakeCamera):
 def test_a_driver_that_never_comes_back_costs_a_bounded_number_of_threads(model: KeypointModel) -> None:
     release = threading.Event()
     beats = 0
+    reopens: list[bool] = []
 
     def sink(frame: Frame | None, observation: Observation) -> None:
         nonlocal beats
         beats += frame is None
+        reopens.append(runtime.reopens)
         if beats == 4:  # 3 stuck, then a heartbeat
             runtime.stop()
 
@@ -140,6 +142,7 @@ def test_a_driver_that_never_comes_back_costs_a_bounded_number_of_threads(model:
         thread.join(HANG_S)
     assert runtime.reopened == 2
     assert len(stuck) == 3
+    assert (reopens[0], reopens[-1]) == (True, False)  # then systemd's watchdog must help
 
 
 class Flapping:

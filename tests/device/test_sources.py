@@ -222,6 +222,34 @@ def test_a_busy_picamera_is_closed_and_says_who_to_ask() -> None:
     assert camera.calls == ["start", "close"]
 
 
+class Unplugged(FakePicamera2):
+    """A camera whose cable was pulled: it no longer stops."""
+
+    def stop(self) -> None:
+        raise RuntimeError("Failed to stop camera: No such device")
+
+
+def test_a_picamera_that_does_not_stop_is_closed_all_the_same() -> None:
+    camera = Unplugged([])
+    with pytest.raises(RuntimeError, match="No such device"):
+        PicameraSource(camera, size=(160, 120)).close()
+    assert camera.calls[-1] == "close"
+
+
+HOUR_NS = 3600 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("asleep_ns", "stamp_ns"),
+    [(0, 4 * HOUR_NS), (HOUR_NS, 4 * HOUR_NS), (HOUR_NS, 5 * HOUR_NS), (10**7, 4 * HOUR_NS + 10**7)],
+)
+def test_a_frame_has_the_monotonic_time_whichever_clock_libcamera_stamps_it_with(asleep_ns: int, stamp_ns: int) -> None:
+    now_ns = 4 * HOUR_NS + 5 * 10**6
+    camera = FakePicamera2([drawn(0)], stamp_ns=stamp_ns)
+    source = PicameraSource(camera, size=(160, 120), clocks=lambda: (now_ns, now_ns + asleep_ns))
+    assert source.read().captured_ns == 4 * HOUR_NS
+
+
 def test_an_absent_v4l2_camera_names_what_is_there() -> None:
     with pytest.raises(SourceError, match=r"/dev/video98 does not exist; plug the camera in, or name one .*: "):
         V4L2Source(98)
@@ -248,11 +276,35 @@ def test_a_v4l2_camera_is_asked_for_size_and_rate_and_to_keep_one_frame_only() -
     source = V4L2Source(0, size=(640, 360), rate=15.0, capture=capture)
     assert source.read().grey.shape == (180, 320)  # what it gives, not what it was asked for
     assert capture.asked == {
+        cv2.CAP_PROP_FOURCC: fourcc("YUYV"),
         cv2.CAP_PROP_FRAME_WIDTH: 640,
         cv2.CAP_PROP_FRAME_HEIGHT: 360,
         cv2.CAP_PROP_FPS: 15.0,
         cv2.CAP_PROP_BUFFERSIZE: 1,
     }
+
+
+def fourcc(name: str) -> int:
+    return cv2.VideoWriter.fourcc(*name)
+
+
+def test_a_v4l2_camera_is_asked_for_jpeg_where_raw_pictures_do_not_fit_through_usb_2() -> None:
+    capture = FakeVideoCapture([])
+    source = V4L2Source(0, size=(1280, 720), rate=30.0, capture=capture)
+    assert capture.asked[cv2.CAP_PROP_FOURCC] == fourcc("MJPG")
+    assert next(iter(capture.asked)) == cv2.CAP_PROP_FOURCC  # sizes and rates depend on it
+    assert source.gives == "1280x720 MJPG at 30 frames/s"
+
+
+def test_a_v4l2_camera_that_is_slower_with_raw_pictures_is_asked_for_jpeg() -> None:
+    capture = FakeVideoCapture([], rates={"YUYV": 15.0, "MJPG": 30.0})
+    assert V4L2Source(0, capture=capture).gives == "640x480 MJPG at 30 frames/s"
+
+
+def test_a_v4l2_camera_says_what_it_gives_instead_of_what_was_asked_for() -> None:
+    capture = FakeVideoCapture([], rates={"YUYV": 10.0}, size=(1024, 768))
+    source = V4L2Source(0, size=(1280, 720), capture=capture)
+    assert source.gives == "1024x768 YUYV at 10 frames/s, asked for 1280x720 at 30"
 
 
 def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fkp_edge.observation import Frame, Observation, State
 
 FRAME = Frame(np.zeros((48, 64), np.uint8), 0, 0)
 SEEN = Observation(0, 0, State.SEARCHING)
+LOST = Observation(0, 0, State.NO_CAMERA)
 
 
 @pytest.fixture
@@ -38,11 +39,21 @@ def environment(listening: socket.socket, micros: int) -> dict[str, str]:
 
 
 def test_pings_mean_that_frames_flow(systemd: socket.socket) -> None:
-    watchdog = Watchdog(environment(systemd, 0))
+    watchdog = Watchdog(environment(systemd, 0), alive=lambda: False)
     watchdog(None, SEEN)
     watchdog(FRAME, SEEN)
     watchdog(None, SEEN)
     watchdog(FRAME, SEEN)
+    assert heard(systemd) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
+def test_pings_go_on_while_a_lost_camera_is_opened_again_and_end_where_it_no_longer_is(systemd: socket.socket) -> None:
+    reopens = True
+    watchdog = Watchdog(environment(systemd, 0), alive=lambda: reopens)
+    watchdog(None, LOST)
+    watchdog(None, LOST)
+    reopens = False
+    watchdog(None, LOST)
     assert heard(systemd) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,17 @@ def test_run_on_a_video_cut_in_its_frames_plays_them_and_fails(capsys, video):
     assert start == f"fkp-edge: error: {path}"
     assert 5 < int(end.split()[0]) < 15
     assert end.endswith(" of 20 frames: it is truncated or damaged; copy or record it again")
+
+
+def test_a_run_that_fails_fails_also_where_nobody_reads_its_summary(video):
+    command = [sys.executable, "-m", "fkp_edge", "run", "--source", video("a.avi", "MJPG", kept=0.5)]
+    reads, writes = os.pipe()
+    os.close(reads)
+    with subprocess.Popen([*command, "--stream", FREE, "--fast"], stdout=writes, stderr=subprocess.PIPE) as process:
+        os.close(writes)
+        errors = process.stderr.read().decode()
+    assert process.returncode == 2
+    assert "is truncated or damaged" in errors.splitlines()[-1]
 
 
 def test_run_on_an_empty_folder(refused, empty: Path):

@@ -31,6 +31,7 @@ __all__ = [
     "open_source",
     "reopens",
     "resolve_auto",
+    "what_it_gives",
     "without_password",
 ]
 
@@ -55,6 +56,11 @@ def resolve_auto() -> str:
 def reopens(source: Source) -> bool:
     """True for a camera, which may be opened again; a pipe's writer is gone for good, and the demo has its end."""
     return source.live and not isinstance(source, PipeSource | DemoSource)
+
+
+def what_it_gives(source: Source) -> str:
+    """Size, format and rate of a camera as it says itself; empty for other sources."""
+    return source.gives if isinstance(source, PicameraSource | V4L2Source) else ""
 
 
 def check_source(text: str) -> None:

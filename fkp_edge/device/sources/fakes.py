@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,13 +47,30 @@ class FakeVideoCapture:
     Written from OpenCV's manual, not recorded from hardware.
     """
 
-    def __init__(self, pictures: Iterable[NDArray[np.uint8]], *, opened: bool = True) -> None:
-        """Gives `pictures` (H, W), one a read, then none; `opened` False: another program holds the camera."""
+    def __init__(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        *,
+        opened: bool = True,
+        rates: Mapping[str, float] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """Gives `pictures` (H, W), one a read, then none.
+
+        Args:
+            pictures: what it sees.
+            opened: False: another program holds the camera.
+            rates: frames a second by pixel format, such as MJPG; others are refused. By default what is asked for.
+            size: width and height that it says it gives; by default what is asked for.
+        """
         self.asked: dict[int, float] = {}
         """Properties set, by OpenCV's number."""
         self.released = 0
         self._pictures = iter(pictures)
         self._opened = opened
+        self._rates = rates
+        self._size = size
+        self._format = next(iter(rates), "") if rates else ""
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
         """As told."""
@@ -61,7 +79,19 @@ class FakeVideoCapture:
     def set(self, number: int, value: float) -> bool:
         """Notes the property; cameras may refuse any."""
         self.asked[number] = value
+        if number == cv2.CAP_PROP_FOURCC:
+            name = int(value).to_bytes(4, "little").decode()
+            self._format = name if self._rates is None or name in self._rates else self._format
         return False
+
+    def get(self, number: int) -> float:
+        """The property that it has in fact."""
+        if number == cv2.CAP_PROP_FOURCC:
+            return int.from_bytes(self._format.encode(), "little")
+        if number == cv2.CAP_PROP_FPS and self._rates is not None:
+            return min(self._rates[self._format], self.asked.get(number, 1000.0))
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        return self._size[sides.index(number)] if self._size and number in sides else self.asked.get(number, 0.0)
 
     def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
         """Whether there is a picture, and it (H, W, 3)."""
@@ -87,6 +117,7 @@ class FakePicamera2:
         gives: str = "YUV420",
         stride: int = 64,
         sensor: tuple[int, int] | None = None,
+        stamp_ns: int = 1_234_567_890,
     ) -> None:
         """Gives `pictures` (H, W) in the format `gives`, one a request, and times out after the last.
 
@@ -96,6 +127,7 @@ class FakePicamera2:
             gives: the format of each stream, whatever was asked for.
             stride: rows are padded to a multiple of this: 64 on a Pi 4, 128 on a Pi 5.
             sensor: width and height of the whole sensor; None where the driver does not say.
+            stamp_ns: when the sensor saw each picture, as it says.
         """
         self.camera_properties: dict[str, Any] = {} if sensor is None else {"PixelArraySize": sensor}
         self.calls: list[str] = []
@@ -105,6 +137,7 @@ class FakePicamera2:
         self._start_error = start_error
         self._gives = gives
         self._stride = stride
+        self.stamp_ns = stamp_ns
         self._configuration: dict[str, Any] = {}
 
     def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
@@ -175,7 +208,7 @@ class _FakeRequest:
 
     def get_metadata(self) -> dict[str, Any]:
         """When the sensor saw it."""
-        return {"SensorTimestamp": 1_234_567_890}
+        return {"SensorTimestamp": self._camera.stamp_ns}
 
     def release(self) -> None:
         """Gives the buffer back; its pixels are then anybody's."""

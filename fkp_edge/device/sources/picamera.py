@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,19 +55,28 @@ class PicameraSource:
     name = "picamera"
     live = True
 
-    def __init__(self, camera: Any = None, *, size: tuple[int, int] = (640, 480), rate: float = 30.0) -> None:
+    def __init__(
+        self,
+        camera: Any = None,
+        *,
+        size: tuple[int, int] = (640, 480),
+        rate: float = 30.0,
+        clocks: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
         """Starts the camera near `size` (width, height) at `rate` frames a second.
 
         Args:
             camera: a Picamera2 object to use instead of opening the first camera.
             size: libcamera may align it; what it gives is read back.
             rate: frames a second.
+            clocks: the monotonic clock and the one since boot, ns, to use instead of the system's.
 
         Raises:
             MissingPartError: picamera2 is not installed.
             SourceError: there is no camera, or another program holds it.
         """
         self._camera = camera if camera is not None else _open_camera()
+        self._clocks = clocks or _system_clocks
         duration_us = round(1e6 / rate)
         try:
             streams = _streams(size, self._camera.camera_properties.get("PixelArraySize"))
@@ -83,6 +93,8 @@ class PicameraSource:
             self._size: tuple[int, int] = tuple(given["size"])
             if given["format"] not in GREY_FIRST:
                 raise RuntimeError(f"it gives {given['format']}, expected one of {', '.join(GREY_FIRST)}")
+            self.gives = "{}x{} {} at {:g} frames/s".format(*self._size, given["format"], rate)
+            """What the camera was set to: size, pixel format, frames a second."""
             self._camera.start()
         except (RuntimeError, OSError) as error:
             self._camera.close()
@@ -118,18 +130,35 @@ class PicameraSource:
                     f"{width}x{height}; another program may have configured it"
                 )
             grey = np.array(planes[:height, :width], np.uint8, order="C", copy=True)
-            captured_ns = int(request.get_metadata().get("SensorTimestamp", 0)) or time.monotonic_ns()
+            stamp_ns = int(request.get_metadata().get("SensorTimestamp", 0))
         finally:
             request.release()  # a request held is a buffer lost
         self._count += 1
+        monotonic_ns, boot_ns = self._clocks()
+        captured_ns = _as_monotonic(stamp_ns, monotonic_ns, boot_ns) if stamp_ns else monotonic_ns
         return Frame(grey, captured_ns, self._count - 1)
 
     def close(self) -> None:
         """Stops and frees the camera."""
         if not self._closed:
             self._closed = True
-            self._camera.stop()
-            self._camera.close()
+            try:
+                self._camera.stop()
+            finally:  # one that was unplugged does not stop, and would stay taken
+                self._camera.close()
+
+
+def _system_clocks() -> tuple[int, int]:
+    return time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _as_monotonic(stamp_ns: int, monotonic_ns: int, boot_ns: int) -> int:
+    """`stamp_ns` on the monotonic clock, given what it and the clock since boot say now.
+
+    libcamera documents SensorTimestamp as time since boot, which counts suspends; the Pi's drivers stamp frames with
+    the monotonic clock, which does not. A time that is yet to come is of the other clock.
+    """
+    return stamp_ns if stamp_ns <= monotonic_ns else stamp_ns - (boot_ns - monotonic_ns)
 
 
 def _streams(size: tuple[int, int], sensor: tuple[int, int] | None) -> dict[str, dict[str, Any]]:

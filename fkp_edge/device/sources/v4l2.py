@@ -21,6 +21,10 @@ __all__ = ["V4L2Source", "list_cameras", "pi_camera_nodes"]
 QUERYCAP = 0x80685600
 """ioctl VIDIOC_QUERYCAP, linux/videodev2.h."""
 VIDEO_CAPTURE = 0x1
+YUYV_BYTES = 2
+"""A pixel of raw pictures, as cameras send them."""
+USB2_BYTES_S = 20e6
+"""What a camera gets through USB 2 beside others: 640x480 at 30 frames/s fits, 1280x720 does not."""
 # Drivers of the Raspberry Pi's own blocks: sensors come through libcamera, the rest are codecs and scalers.
 PI_SENSOR_DRIVERS = {"unicam", "rp1-cfe", "bm2835 mmal"}
 PI_OTHER_DRIVERS = {"bcm2835-codec", "bcm2835-isp", "rpivid", "pispbe", "rpi-hevc-dec"}
@@ -92,12 +96,33 @@ class V4L2Source:
                 f"{self._node} cannot be opened: another program holds it (fuser -v {self._node}), it is no camera, "
                 "or you are not in the group video (sudo usermod -aG video $USER, then log in again)"
             )
+        self.gives = self._negotiate(size, rate)
+        """What the camera says it gives: size, pixel format, frames a second."""
+        self._count = 0
+        self._closed = False
+
+    def _negotiate(self, size: tuple[int, int], rate: float) -> str:
+        """Asks for raw pictures, or for JPEG where these do not fit through USB 2 or come slower; what is given."""
+        raw_fits = size[0] * size[1] * YUYV_BYTES * rate <= USB2_BYTES_S
+        self._ask("YUYV" if raw_fits else "MJPG", size, rate)
+        if raw_fits and 0 < self._capture.get(cv2.CAP_PROP_FPS) < 0.9 * rate:  # 0 where the driver does not say
+            self._ask("MJPG", size, rate)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        width, height = (int(self._capture.get(side)) for side in sides)
+        kind = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("ascii", "replace")
+        given = self._capture.get(cv2.CAP_PROP_FPS)
+        as_asked = (width, height) == size and not 0 < given < 0.9 * rate
+        speed = f" at {given:g} frames/s" if given > 0 else ""
+        asked = "" if as_asked else f", asked for {size[0]}x{size[1]} at {rate:g}"
+        return f"{width}x{height} {kind.strip(chr(0)) or 'pictures'}{speed}{asked}"
+
+    def _ask(self, kind: str, size: tuple[int, int], rate: float) -> None:
+        """The format first: sizes and rates depend on it."""
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*kind))
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         self._capture.set(cv2.CAP_PROP_FPS, rate)
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        self._count = 0
-        self._closed = False
 
     def read(self) -> Frame | None:
         """The next frame as grey; None once closed.
