@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from fkp_edge.device.pose import head_pose
+from fkp_edge.device.proposals import MOST_LOOKED_AT, Proposals
 from fkp_edge.device.search import Proposal, Search
 from fkp_edge.device.sight import MOST_LOOKS, Sight, agree, look_at
 from fkp_edge.device.smoothing import OneEuro, SmoothingSettings
@@ -71,15 +72,15 @@ class Engine:
         self._tracks: list[Track] = []
         self._next_id = 1
         self._searched_ns: int | None = None
-        self._proposed: list[tuple[Crop, int]] = []
-        """Crops to look at, each with the number of that look."""
+        self._proposals = Proposals()
         self._last_sequence = -1
         self._shape: tuple[int, ...] = ()
 
     def process(self, frame: Frame) -> Observation:
         """What is seen in `frame`, given the frames before it."""
         if frame.grey.shape != self._shape:  # other pixels: no place in the frame before is one in this
-            self._tracks, self._proposed, self._shape = [], [], frame.grey.shape
+            self._tracks, self._shape = [], frame.grey.shape
+            self._proposals.forget()
         dropped = max(0, frame.sequence - self._last_sequence - 1)
         self._last_sequence = frame.sequence
         self._follow(frame)
@@ -145,18 +146,21 @@ class Engine:
         return found
 
     def _find(self, frame: Frame) -> None:
-        """Searches the whole frame, where it is time to; follows what it finds."""
+        """Searches the whole frame, where it is time to; follows what it finds.
+
+        All that a search proposes is looked at, over several frames, before the next answer is asked for.
+        """
         if not self._room():
-            self._proposed = []
+            self._proposals.drop()
             return
         unseen = any(not track.seen for track in self._tracks)
         every_s = self._settings.search_every_s if unseen or not self._tracks else self._settings.new_face_every_s
         since = None if self._searched_ns is None else frame.captured_ns - self._searched_ns
-        if since is None or not 0 <= since < every_s * 1e9:
+        if not self._proposals and (since is None or not 0 <= since < every_s * 1e9):
             boxes = self._search.look(frame)
             if boxes is not None:
                 self._searched_ns = frame.captured_ns
-                self._proposed = [(_as_crop(box), 1) for box in boxes[:MOST_BOXES]]
+                self._proposals.take(map(_as_crop, boxes))
         self._inspect(frame)
 
     def _room(self) -> int:
@@ -164,23 +168,28 @@ class Engine:
         return self._settings.max_faces - sum(track.seen for track in self._tracks)
 
     def _inspect(self, frame: Frame) -> None:
-        """Follows proposals on which the network settles, as `settle` does; largest first.
+        """Follows proposals on which the network settles, as `settle` does.
 
         While a face is followed that takes one look a frame, so that frame is hardly later than others: the next look
         is at the next frame, which is how tracking goes on anyway.
         """
         follows = any(track.seen for track in self._tracks)
-        while self._proposed and self._room():
-            crop, looks = self._proposed.pop(0)
+        left = MOST_LOOKED_AT
+        while left and self._room() and (candidate := self._proposals.next()):
             seen = [track for track in self._tracks if track.seen]
-            if is_on(crop, seen):
+            if is_on(candidate.crop, seen):
                 continue
-            sight = look_at(self._model, frame.grey, crop, self.times)
-            if not agree(crop, sight.crop):
-                if looks < MOST_LOOKS:
-                    self._proposed.insert(0, (sight.crop, looks + 1))
-            elif self._is_new(sight, seen, frame):
-                self._follow_from_now(sight, frame)
+            sight = look_at(self._model, frame.grey, candidate.crop, self.times)
+            candidate.looks += 1
+            if not agree(candidate.crop, sight.crop) and candidate.looks < MOST_LOOKS:
+                candidate.crop = sight.crop
+                self._proposals.put_back(candidate)
+            else:
+                left -= 1
+                if agree(candidate.crop, sight.crop) and self._is_new(sight, seen, frame):
+                    self._follow_from_now(sight, frame)
+                else:
+                    self._proposals.no_face(candidate)
             if follows:
                 return
 
@@ -232,7 +241,3 @@ def _as_crop(proposal: Proposal) -> Crop:
 
 def _raw_face(number: int, sight: Sight) -> Face:
     return Face(number, sight.score, box_around(sight.crop), sight.points)
-
-
-MOST_BOXES = 5
-"""Boxes of one search that are looked at: bounds the time of a frame."""

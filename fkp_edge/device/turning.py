@@ -22,8 +22,8 @@ TURNS = (30.0, -30.0)
 class TurningDetector:
     """Proposes upright faces; where there are none, those of the next turn. Not for two threads at once.
 
-    Upright boxes that hold no face must not keep a tilted one from being found, so each second time in a row that there
-    are some, those of a turn come after them.
+    Upright boxes that hold no face must not keep a tilted one from being found: each second time in a row that there
+    are some, those of all turns come between them.
     """
 
     def __init__(self, detector: HaarDetector) -> None:
@@ -33,10 +33,15 @@ class TurningDetector:
         """What was proposed last were upright boxes alone."""
 
     def detect(self, grey: NDArray[np.uint8]) -> Sequence[Box | Crop]:
-        """Boxes of faces in `grey` (H, W), or crops that are turned as the face is."""
+        """Boxes of faces in `grey` (H, W), or crops that are turned as the face is; the largest of each turn first."""
         boxes = self._detector.detect(grey)
         self._upright_alone = bool(boxes) and not self._upright_alone
-        return boxes if self._upright_alone else [*boxes, *self.detect_turned(grey, next(self._turns))]
+        if self._upright_alone:
+            return boxes
+        turns = TURNS if boxes else (next(self._turns),)
+        found: list[Sequence[Box | Crop]] = [boxes, *(self.detect_turned(grey, degrees) for degrees in turns)]
+        rows = itertools.zip_longest(*found)
+        return [proposal for row in rows for proposal in row if proposal is not None]
 
     def detect_turned(self, grey: NDArray[np.uint8], degrees: float) -> list[Crop]:
         """Crops of faces in `grey` (H, W) that are tilted by about `degrees` clockwise, the largest first."""
