@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fkp_edge import __version__
+from fkp_edge.app.defaults import DEFAULT_STREAM
 from fkp_edge.commands.arguments import (
-    DEFAULT_STREAM,
     add_accelerator,
     add_data,
     add_model,

@@ -58,7 +58,7 @@ EXPORTS = {
 
 COMMANDS = "commands edgetpu_probe"
 """What stands behind the command line, and may change with it."""
-ELSEWHERE = "bench convert stream train"
+ELSEWHERE = "app bench convert stream train"
 """Stages: the stream's exports are pinned in its own tests, those of the others are their commands."""
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
@@ -69,7 +69,12 @@ EXTRAS = {
     "fkp_edge.stream.adapters.osc": "pythonosc",
     "fkp_edge.stream.adapters.mqtt": "paho",
 }
-EMPTY = ("fkp_edge.commands", "fkp_edge.stream.adapters", "fkp_edge.bench")  # imported where little may be
+EMPTY = (
+    "fkp_edge.app",
+    "fkp_edge.commands",
+    "fkp_edge.stream.adapters",
+    "fkp_edge.bench",
+)  # imported where little may be
 
 
 def load(name: str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import pytest
 from fkp_edge.cli import main
 from fkp_edge.commands import live
 from fkp_edge.commands.publishing import PageFinder
+from fkp_edge.commands.run_config import RunConfig
 from fkp_edge.data.portrait import portrait
 from fkp_edge.device.sources import FakeCamera
 from fkp_edge.errors import MissingPartError
@@ -49,5 +49,5 @@ def test_photographs_on_the_page_share_an_edge_tpu_which_opens_once_only(
 
     monkeypatch.setattr("fkp_edge.commands.publishing.open_model", open_again)
     grey = np.asarray(cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY))
-    assert len(PageFinder(Namespace(no_card=False), model)(grey)) == 1
+    assert len(PageFinder(RunConfig(), model)(grey)) == 1
     assert len(asked) == opened

@@ -10,10 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from fkp_edge.app import defaults
 from fkp_edge.cli import build_parser, main
-from fkp_edge.commands import arguments
-from fkp_edge.commands.run_config import IN_TABLES, RunConfig, as_arguments, read_run_config
+from fkp_edge.commands.run import IN_TABLES, read_run_config
+from fkp_edge.commands.run_config import RunConfig, check_config, path_or_none
 from fkp_edge.device import engine
+from fkp_edge.device.engine import EngineSettings
+from fkp_edge.errors import InputError
 from fkp_edge.settings import Settings, format_toml, parse_settings, read_toml
 
 TCP = ["--stream", "tcp://127.0.0.1:8765"]
@@ -120,15 +123,34 @@ def test_texts_of_all_kinds_read_back_and_those_without_unicode_are_refused(caps
     assert "sheet = 'a\\udcff.png' is not UTF-8" in capsys.readouterr().err
 
 
-def test_what_is_not_set_is_none_and_paths_are_paths() -> None:
-    args = as_arguments(RunConfig(record="a.jsonl"))
-    assert (args.record, args.sheet, args.web) == (Path("a.jsonl"), None, None)
-    assert as_arguments(RunConfig(source="")).source == ""  # to be refused
-    assert args.model.name == "keypoints-int8.tflite"
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (RunConfig(threads=0), r"^RunConfig: threads = 0 cannot be used; expected a whole number >= 1$"),
+        (
+            RunConfig(stream="tcp://127.0.0.1:0"),
+            r"^RunConfig: stream = \"tcp://127.0.0.1:0\" cannot be used; expected an arr",
+        ),
+        (RunConfig(tracking=EngineSettings(max_faces=9)), r"^RunConfig: tracking\.max_faces = 9 cannot be used"),
+        (RunConfig(source=b"demo"), r"^RunConfig: source = "),
+        (RunConfig(source=3j), r"^RunConfig: 3j cannot be used; expected a text"),
+    ],
+)
+def test_a_record_made_in_python_is_checked_before_it_is_run(config: RunConfig, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_config(config)
+
+
+def test_a_path_in_a_record_is_its_text() -> None:
+    assert check_config(RunConfig(record=Path("a.jsonl"))) == RunConfig(record="a.jsonl")
+
+
+def test_what_is_not_set_is_no_path() -> None:
+    assert (path_or_none(""), path_or_none("a.jsonl")) == (None, Path("a.jsonl"))
 
 
 def test_the_option_allows_as_many_faces_as_the_engine() -> None:
-    assert arguments.MOST_FACES == engine.MOST_FACES
+    assert defaults.MAX_FACES == engine.MOST_FACES
 
 
 @pytest.mark.parametrize(

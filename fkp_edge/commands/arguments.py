@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_FACES, MAX_THREADS
 from fkp_edge.models import find_model
 
 __all__ = [
-    "DEFAULT_STREAM",
-    "MOST_THREADS",
     "add_accelerator",
     "add_data",
     "add_model",
@@ -22,11 +21,6 @@ __all__ = [
     "some_seconds",
     "threads",
 ]
-
-DEFAULT_STREAM = "tcp://127.0.0.1:8765"
-MOST_THREADS = 64
-MOST_FACES = 4
-"""As the engine's, which imports NumPy; a test compares."""
 
 
 def add_streams(parser: argparse.ArgumentParser) -> None:
@@ -96,15 +90,15 @@ def percent(text: str) -> float:
 
 def threads(text: str) -> int:
     value = positive(text)
-    if value > MOST_THREADS:  # the runtime crashes on thousands
-        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_THREADS}")
+    if value > MAX_THREADS:  # the runtime crashes on thousands
+        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MAX_THREADS}")
     return value
 
 
 def faces(text: str) -> int:
     value = positive(text)
-    if value > MOST_FACES:
-        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MOST_FACES}")
+    if value > MAX_FACES:
+        raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MAX_FACES}")
     return value
 
 

@@ -1,110 +1,142 @@
-"""What `fkp-edge run` does: joins a source, the engine and the stream, which do not know each other."""
+"""A run from its record to its end: joins a source, the engine and the streams, which do not know each other."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fkp_edge.commands.publishing import Publisher, PublishOptions
-from fkp_edge.commands.run_config import RunConfig
-from fkp_edge.commands.terminal import print_result
-from fkp_edge.device.contact_sheet import ContactSheet
+from fkp_edge.commands.publishing import Publisher, PublishOptions, read_publish_options
+from fkp_edge.commands.run_config import RunConfig, check_config
+from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.search import InlineSearch, ThreadedSearch, open_search
-from fkp_edge.device.sources import open_source, reopens, resolve_auto, what_it_gives, without_password
-from fkp_edge.device.summary import StatusLine, Summary
+from fkp_edge.device.sources import check_source, open_source, reopens, resolve_auto, what_it_gives, without_password
+from fkp_edge.device.summary import Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.watchdog import Watchdog
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.journal import CameraLog, is_journal, log_to_journal
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.models import find_model
+from fkp_edge.stream.recording import check_recording
 
-__all__ = ["run_live"]
+__all__ = ["RunPlan", "plan_run", "run_live"]
 
 DEMO_SHEET = Path("fkp-demo.png")
 DEMO_EVERY = 24
 """Frames from one picture of that sheet to the next: 16 show the whole demo."""
 
 
-def run_live(config: RunConfig, options: PublishOptions, model: KeypointModel) -> int:
-    """Runs until the source ends or a signal comes; the exit code."""
-    args = options.args
-    in_journal = is_journal(sys.stderr)
-    if in_journal:
-        log_to_journal(sys.stderr)
-    name = args.source
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that can begin, as far as can be said before anything but the model is opened."""
+
+    config: RunConfig
+    model: KeypointModel
+    publish: PublishOptions
+
+
+def plan_run(config: RunConfig) -> RunPlan:
+    """Opens the model and looks at all else that a run is told: a service may hold the camera and the addresses.
+
+    Raises:
+        FkpEdgeError: the run would end at its start.
+    """
+    config = check_config(config)
+    model = open_model(
+        find_model(config.model),
+        threads=config.threads,
+        card_required=not config.no_card,
+        accelerator=config.accelerator,
+    )
+    if config.source != "auto":
+        check_source(config.source)
+    if config.sheet:
+        check_sheet(Path(config.sheet))
+    if config.record:
+        check_recording(Path(config.record))
+    return RunPlan(config, model, read_publish_options(config, model.schema))
+
+
+def run_live(
+    plan: RunPlan,
+    *,
+    tell: Callable[[str], None],
+    show: Sink | None = None,
+    done: Callable[[Summary], None],
+    command: str = "fkp-edge",
+) -> None:
+    """Runs until the source ends or, in the main thread, a signal comes.
+
+    Args:
+        plan: what to run.
+        tell: is told where frames come from and where observations go, a line each.
+        show: one more sink, such as a status line.
+        done: gets the summary at the end, also where the run fails.
+        command: how lines that name a command call it.
+
+    Raises:
+        FkpEdgeError: the source or an address failed.
+    """
+    config, model = plan.config, plan.model
+    name = config.source
     if name == "auto":
         name = resolve_auto()
-        why = "no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}"
-        print(why, file=sys.stderr, flush=True)
+        tell("no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}")
     times = StageTimes()
     with ExitStack() as closing:
-        publisher = closing.enter_context(Publisher(options, model, without_password(name), times))
-        opens = partial(open_source, name, pace=not args.fast, camera=config.camera)
+        publisher = closing.enter_context(Publisher(plan.publish, model, without_password(name), times))
+        opens = partial(open_source, name, pace=not config.fast, camera=config.camera)
         source = opens()
         not_running = closing.enter_context(ExitStack())
         not_running.callback(source.close)  # while it runs only the runtime knows whether it may be closed
         search = open_search(config.search, times, live=source.live)
         closing.callback(search.close)
         summary = Summary(model.schema.mean_shape, times)
-        status = None if in_journal else StatusLine(sys.stderr)
-        if status:
-            closing.callback(status.end)
-        sheet_path = args.sheet or (DEMO_SHEET if name == "demo" else None)
-        sinks: list[Sink] = [publisher, summary, status or CameraLog()]
+        sinks: list[Sink] = [publisher, summary, *([show] if show else [])]
+        sheet_path = Path(config.sheet) if config.sheet else DEMO_SHEET if name == "demo" else None
         sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
         if sheet:
             sinks.append(sheet)
         sinks.append(Watchdog(os.environ, alive=lambda: runtime.reopens))
         engine = Engine(model, search, config.tracking, config.smoothing, times=times)
         runtime = Runtime(source, engine, sinks, reopen=opens if reopens(source) else None, settings=config.supervision)
-        command = sys.argv[0] if Path(sys.argv[0]).name == "fkp-edge" else "fkp-edge"
         try:
             with _stopping_on_signals(runtime):  # before anybody is told that we run
                 for line in publisher.introduction(command):
-                    print(line, file=sys.stderr, flush=True)
+                    tell(line)
                 if given := what_it_gives(source):
-                    print(f"{source.name} gives {given}", file=sys.stderr, flush=True)
+                    tell(f"{source.name} gives {given}")
                 not_running.pop_all()
                 runtime.run()
         except Exception:
             with suppress(OSError):  # the error is what counts, also where nobody reads the summary
-                _report(summary, runtime, search, status, as_json=args.json)
+                done(_completed(summary, runtime, search))
             raise
-        _report(summary, runtime, search, status, as_json=args.json)
+        done(_completed(summary, runtime, search))
         if sheet and sheet_path and summary.frames:
             sheet.save(sheet_path)
-            print(f"annotated frames: {sheet_path}", file=sys.stderr)
-    return 0
+            tell(f"annotated frames: {sheet_path}")
 
 
-def _report(
-    summary: Summary,
-    runtime: Runtime,
-    search: ThreadedSearch | InlineSearch,
-    status: StatusLine | None,
-    *,
-    as_json: bool,
-) -> None:
-    """Prints what the run amounted to."""
-    if status:
-        status.end()
-    if not summary.frames:
-        return
+def _completed(summary: Summary, runtime: Runtime, search: ThreadedSearch | InlineSearch) -> Summary:
+    """`summary` with what its owners counted."""
     summary.searches = search.count
     summary.refused, summary.reopened = runtime.refused, runtime.reopened
-    print_result(json.dumps(summary.figures()) if as_json else summary.table())
+    return summary
 
 
 @contextmanager
 def _stopping_on_signals(runtime: Runtime) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run cleanly, once; a second one ends it at once."""
+    """Ctrl-C and SIGTERM end the run cleanly, once; a second one at once. Python has them in one thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     kinds = (signal.SIGINT, signal.SIGTERM)
 
     asked = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.app.defaults import DEFAULT_STREAM
 from fkp_edge.closing import Closing
-from fkp_edge.commands.arguments import DEFAULT_STREAM
+from fkp_edge.commands.run_config import RunConfig, path_or_none
 from fkp_edge.device.stills import StillFinder
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.effect import Picture, read_effect
@@ -43,9 +43,9 @@ __all__ = ["PageFinder", "PublishOptions", "Publisher", "read_publish_options"]
 
 
 class PublishOptions(NamedTuple):
-    """What the command line says of where observations go."""
+    """Where observations go, checked."""
 
-    args: Namespace
+    config: RunConfig
     addresses: tuple[Address, ...]
     access: Access
     page: PageAddress | None
@@ -53,21 +53,28 @@ class PublishOptions(NamedTuple):
     """Draws on a frame, given a face's points."""
 
 
-def read_publish_options(args: Namespace, schema: Schema) -> PublishOptions:
-    """Checks where `fkp-edge run` shall publish points of `schema`; opens nothing.
+def read_publish_options(config: RunConfig, schema: Schema) -> PublishOptions:
+    """Checks where a run shall publish points of `schema`; opens nothing.
 
     Raises:
         FkpEdgeError: an option cannot be used, or lacks another.
     """
-    addresses, access = read_stream_options(args, DEFAULT_STREAM)
+    addresses, access = read_stream_options(
+        config.stream or (DEFAULT_STREAM,),
+        token_file=path_or_none(config.token_file),
+        insecure=config.insecure,
+        tls_cert=path_or_none(config.tls_cert),
+        tls_key=path_or_none(config.tls_key),
+        mqtt_password_file=path_or_none(config.mqtt_password_file),
+    )
     for option, needed in (("preview", "web"), ("effect", "preview")):
-        if getattr(args, option) and not getattr(args, needed):
+        if getattr(config, option) and not getattr(config, needed):
             raise InputError(f"--{option} shows on the live page's picture; expected --{needed} with it")
-    page = parse_page_address(args.web) if args.web else None
+    page = parse_page_address(config.web) if config.web else None
     if page is not None:
         check_addresses([*addresses, page], access)
-    effect = read_effect(args.effect, schema) if args.effect else None
-    return PublishOptions(args, addresses, access, page, effect)
+    effect = read_effect(config.effect, schema) if config.effect else None
+    return PublishOptions(config, addresses, access, page, effect)
 
 
 class Publisher(Closing):
@@ -91,10 +98,10 @@ class Publisher(Closing):
         self._recorder: Recorder | None = None
         self._page: LivePage | None = None
         self._lines: list[str] = []
-        self._token_file: Path | None = options.args.token_file
+        self._token_file = path_or_none(options.config.token_file)
         with ExitStack() as opened:
-            if options.args.record:
-                self._recorder = opened.enter_context(Recorder(self._free(options.args.record)))
+            if options.config.record:
+                self._recorder = opened.enter_context(Recorder(self._free(Path(options.config.record))))
             self._outputs = opened.enter_context(Outputs(options.addresses, self._hello, options.access))
             if options.page is not None:
                 self._page = self._open_page(options, options.page, times, opened)
@@ -154,9 +161,9 @@ class Publisher(Closing):
         parts = PageParts(
             hello=self._hello,
             schema=schema,
-            preview=options.args.preview,
+            preview=options.config.preview,
             effect=options.effect,
-            find=PageFinder(options.args, self._model),
+            find=PageFinder(options.config, self._model),
             stages=lambda: {name: Histogram(BOUNDS_S, *counted) for name, counted in times.histograms().items()},
             clients=lambda: self._outputs.clients,
         )
@@ -183,8 +190,8 @@ class PageFinder:
     With a network of its own, opened when the first one comes; on an Edge TPU, which opens once only, with the run's.
     """
 
-    def __init__(self, args: Namespace, model: KeypointModel) -> None:
-        self._args = args
+    def __init__(self, config: RunConfig, model: KeypointModel) -> None:
+        self._config = config
         self._model = model
         self._finder: StillFinder | None = None
 
@@ -192,7 +199,7 @@ class PageFinder:
         if self._finder is None:
             model = self._model
             if model.accelerator == "cpu":
-                model = open_model(model.file.path, card_required=not self._args.no_card)
+                model = open_model(model.file.path, card_required=not self._config.no_card)
             self._finder = StillFinder(model)
         return self._finder.find(grey)
 

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from argparse import Namespace
 
-from fkp_edge.commands.arguments import DEFAULT_STREAM
+from fkp_edge.app.defaults import DEFAULT_STREAM
 from fkp_edge.stream.options import read_stream_options
 from fkp_edge.stream.replay import Replay
 
@@ -15,7 +15,14 @@ __all__ = ["replay"]
 
 def replay(args: Namespace) -> int:
     """Plays it once, from beginning to end."""
-    addresses, access = read_stream_options(args, DEFAULT_STREAM)
+    addresses, access = read_stream_options(
+        args.stream or [DEFAULT_STREAM],
+        token_file=args.token_file,
+        insecure=args.insecure,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        mqtt_password_file=args.mqtt_password_file,
+    )
     playing = Replay(args.recording, addresses, access)
     for address in playing.outputs.addresses:
         print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)

@@ -1,27 +1,31 @@
-"""What `fkp-edge run` is told: a TOML file, and the command line's options, which override it."""
+"""What a run is told: one typed record, from a TOML file, the command line or Python."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fkp_edge.commands.arguments import DEFAULT_STREAM, MOST_THREADS
+from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_THREADS
 from fkp_edge.device.engine import EngineSettings
 from fkp_edge.device.runtime import SupervisionSettings
 from fkp_edge.device.search import SearchSettings
 from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.device.sources import CameraSettings
-from fkp_edge.models import find_model
-from fkp_edge.settings import Settings, parse_settings, read_values
+from fkp_edge.errors import InputError
+from fkp_edge.settings import Settings, parse_settings
 
-__all__ = ["IN_TABLES", "RunConfig", "as_arguments", "read_run_config"]
+__all__ = ["RunConfig", "check_config", "path_or_none"]
 
 
 class RunConfig(Settings, frozen=True, kw_only=True):
-    """Keys of the file outside its tables are named as the options are, with `_` for `-`; "" is not set."""
+    """What `fkp-edge run` and `fkp_edge.run` are told.
+
+    The fields outside the tables are named as the command's options are, with `_` for `-`; "" is not set. Paths are
+    texts, as in the file.
+    """
 
     source: str = "auto"
     stream: tuple[str, ...] = (DEFAULT_STREAM,)
@@ -40,7 +44,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     model: str = "keypoints-int8"
     no_card: bool = False
     accelerator: Literal["cpu", "edgetpu"] = "cpu"
-    threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=MAX_THREADS)] = 1
     camera: CameraSettings = CameraSettings()
     search: SearchSettings = SearchSettings()
     tracking: EngineSettings = EngineSettings()
@@ -48,39 +52,22 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     supervision: SupervisionSettings = SupervisionSettings()
 
 
-_PATHS = ("token_file", "tls_cert", "tls_key", "mqtt_password_file", "record", "sheet")
-IN_TABLES = {"max_faces": ("tracking", "max_faces"), "smoothing": ("smoothing", "enabled")}
-"""Options whose key stands in a table: the table and the key."""
-
-
-def read_run_config(args: Namespace) -> RunConfig:
-    """What `--config` says and the other options override; an option that was not given is None in `args`.
+def check_config(config: RunConfig) -> RunConfig:
+    """`config` with every value in its range; Python checks none of them when a record is made.
 
     Raises:
-        InputError: the file cannot be read, or a key or value in it is none of ours.
+        InputError: a value is of another type or out of range.
     """
-    values: dict[str, Any] = read_values(args.config) if args.config else {}
-    config = parse_settings(values, RunConfig, str(args.config))
-    for option, value in vars(args).items():
-        if value is None:
-            continue
-        if option in IN_TABLES:
-            table, key = IN_TABLES[option]
-            inner = msgspec.structs.replace(getattr(config, table), **{key: value})
-            config = msgspec.structs.replace(config, **{table: inner})
-        elif option in config.__struct_fields__:
-            plain = tuple(value) if isinstance(value, list) else str(value) if isinstance(value, Path) else value
-            config = msgspec.structs.replace(config, **{option: plain})
-    return config
+    return parse_settings(msgspec.to_builtins(config, builtin_types=(bytes,), enc_hook=_plain), RunConfig, "RunConfig")
 
 
-def as_arguments(config: RunConfig) -> Namespace:
-    """The keys outside tables as the command line would give them: paths as `Path`, what is not set as None.
+def _plain(value: Any) -> Any:
+    """A path as its text."""
+    if isinstance(value, PathLike):
+        return fspath(value)
+    raise InputError(f"RunConfig: {value!r} cannot be used; expected a text, number, path or record of settings")
 
-    Only a source must be set: `--source "$CAMERA"` with nothing in CAMERA is a mistake to be told.
-    """
-    values = {key: getattr(config, key) for key in config.__struct_fields__}
-    values = {key: value for key, value in values.items() if not isinstance(value, Settings)}
-    values = {key: None if value == "" and key != "source" else value for key, value in values.items()}
-    values |= {key: Path(values[key]) for key in _PATHS if values[key]}
-    return Namespace(**values | {"model": find_model(config.model), "stream": list(config.stream)})
+
+def path_or_none(text: str) -> Path | None:
+    """The path in a field that may be "", which is not set."""
+    return Path(text) if text else None

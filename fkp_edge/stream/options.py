@@ -1,9 +1,8 @@
-"""What the command line says of streams, read into what opens them. Nothing is opened here."""
+"""What a run is told of streams, read into what opens them. Nothing is opened here."""
 
 from __future__ import annotations
 
 import ipaddress
-from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import combinations
@@ -35,19 +34,35 @@ MADE_AT_START = Path("/run/fkp-edge")
 """systemd makes the service's folder for sockets when it starts, and removes it when it stops."""
 
 
-def read_stream_options(args: Namespace, default: str) -> tuple[tuple[Address, ...], Access]:
-    """The addresses of `--stream` (`default` where there is none), and who may read.
+def read_stream_options(
+    urls: Sequence[str],
+    *,
+    token_file: Path | None = None,
+    insecure: bool = False,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    mqtt_password_file: Path | None = None,
+) -> tuple[tuple[Address, ...], Access]:
+    """The addresses that `urls` name, and who may read.
+
+    Args:
+        urls: of `--stream`.
+        token_file: holds what readers must show.
+        insecure: whether others may read without a token.
+        tls_cert: certificate for `wss://` and a page over https; needs its key.
+        tls_key: its key.
+        mqtt_password_file: holds the password of `mqtt://USER@`.
 
     Raises:
         FkpEdgeError: an address, token, certificate or key that cannot be used.
     """
-    addresses = tuple(parse_address(url) for url in args.stream or [default])
-    token = read_token(args.token_file) if args.token_file else None
-    if bool(args.tls_cert) != bool(args.tls_key):
+    addresses = tuple(parse_address(url) for url in urls)
+    token = read_token(token_file) if token_file else None
+    if (tls_cert is None) != (tls_key is None):
         raise InputError("a certificate and its key go together; expected both --tls-cert FILE and --tls-key FILE")
-    tls = read_tls(args.tls_cert, args.tls_key) if args.tls_cert else None
-    password = read_password(args.mqtt_password_file) if args.mqtt_password_file else None
-    access = Access(token, args.insecure, tls, password)
+    tls = read_tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    password = read_password(mqtt_password_file) if mqtt_password_file else None
+    access = Access(token, insecure, tls, password)
     check_addresses(addresses, access)
     return addresses, access
 

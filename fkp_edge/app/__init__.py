@@ -1,0 +1,1 @@
+"""A run: what it is told, and what joins a source, the engine and the streams."""
