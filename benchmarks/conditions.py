@@ -75,15 +75,22 @@ def sharpness(crop: NDArray[np.uint8]) -> float:
     return float(cv2.Laplacian((grey - grey.mean()) / max(1.0, float(grey.std())), cv2.CV_32F).var())
 
 
-def rows(nme: NDArray[np.floating], values: NDArray[np.floating], limits: Sequence[float]) -> list[dict[str, Any]]:
+def rows(
+    nme: NDArray[np.floating],
+    values: NDArray[np.floating],
+    limits: Sequence[float],
+    subject: NDArray[np.integer] | None = None,
+) -> list[dict[str, Any]]:
     """A row a bin of `values` (N,); a value at a limit belongs to the bin above it."""
     described = []
     for low, high in pairwise([None, *limits, None]):
-        inside = nme[(values >= (-np.inf if low is None else low)) & (values < (np.inf if high is None else high))]
+        within = (values >= (-np.inf if low is None else low)) & (values < (np.inf if high is None else high))
+        inside = nme[within]
         row: dict[str, Any] = {"from": low, "to": high, "faces": len(inside)}
         if len(inside):
             row["nme_percent"] = round(100 * float(inside.mean()), 3)
-            row["nme_interval_percent"] = [round(100 * value, 3) for value in bootstrap_interval(inside)]
+            interval = bootstrap_interval(inside, None if subject is None else subject[within])
+            row["nme_interval_percent"] = [round(100 * value, 3) for value in interval]
             row["failures_percent"] = round(100 * float(np.mean(inside > FAILURE)), 2)
         described.append(row)
     return described
@@ -97,11 +104,11 @@ def measure(model: KeypointModel, folder: Path) -> dict[str, Any]:
     yaw = np.abs([head_yaw(points) for points in load_one(folder, IBUG68).points])
     sharp, bright = np.array([sharpness(crop) for crop in crops]), np.array([crop.mean() for crop in crops])
     return {
-        "all": rows(nme, yaw, ()),
-        "yaw_degrees": rows(nme, yaw, YAW_BINS),
-        "sharpness": rows(nme, sharp, np.quantile(sharp, QUARTERS).round(4).tolist()),
-        "brightness": rows(nme, bright, np.quantile(bright, QUARTERS).round(1).tolist()),
-        "inter_ocular_px": rows(nme, faces.schema.inter_ocular(faces.points), INTER_OCULAR_BINS),
+        "all": rows(nme, yaw, (), faces.subject),
+        "yaw_degrees": rows(nme, yaw, YAW_BINS, faces.subject),
+        "sharpness": rows(nme, sharp, np.quantile(sharp, QUARTERS).round(4).tolist(), faces.subject),
+        "brightness": rows(nme, bright, np.quantile(bright, QUARTERS).round(1).tolist(), faces.subject),
+        "inter_ocular_px": rows(nme, faces.schema.inter_ocular(faces.points), INTER_OCULAR_BINS, faces.subject),
     }
 
 

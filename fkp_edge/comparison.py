@@ -14,7 +14,7 @@ from fkp_edge.evaluate import TRACK_POINT_ERROR
 from fkp_edge.geometry import CROP_SIZE, Crop, extract, tracked_crop
 from fkp_edge.interpreter import KeypointModel
 from fkp_edge.keypoints import Points, Schema
-from fkp_edge.metrics import face_nme, point_distances
+from fkp_edge.metrics import bootstrap_ratio, face_nme, point_distances
 
 __all__ = [
     "Comparison",
@@ -31,7 +31,6 @@ __all__ = [
 JITTERED = 3
 """Crops of each face framed as the tracker would, beside the labels' own and that one's mirror image: the error of one
 crop is mostly chance, and a face is judged by the mean over its crops."""
-DRAWS = 2000
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +51,8 @@ class LabelledCrops:
     sets: tuple[str, ...]
     names: tuple[str, ...]
     """(faces,)."""
+    subject: NDArray[np.intp]
+    """(faces,), number of the person, from 0: several faces may be of one. Sets share nobody."""
 
     @property
     def plain(self) -> NDArray[np.intp]:
@@ -63,13 +64,15 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     """The relative loss of NME from one network to another."""
 
     faces: int
+    subjects: int = 0
+    """People that these faces are of; 0 in what earlier versions wrote."""
     before_percent: float
     """NME, percent of the distance of the outer eye corners."""
     after_percent: float
     loss_percent: float
     """Of the NME before; negative where the second network errs less."""
     interval_percent: tuple[float, float]
-    """95 % interval of the loss: a bootstrap over faces, both networks on the same ones."""
+    """95 % interval of the loss: a bootstrap over people, both networks on the same ones."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +112,17 @@ def labelled_crops(sets: list[FaceSet], seed: int = 0) -> LabelledCrops:
         np.repeat(np.arange(len(sets)), [len(f) for f in sets]),
         tuple(f.name for f in sets),
         tuple(label for f in sets for label in f.labels),
+        _subjects(sets),
     )
+
+
+def _subjects(sets: list[FaceSet]) -> NDArray[np.intp]:
+    """Number of the person of each face, every set's counted on from the one before."""
+    numbers, start = [], 0
+    for faces in sets:
+        numbers.append(faces.subject + start)
+        start = int(numbers[-1].max(initial=start - 1)) + 1
+    return np.concatenate(numbers)
 
 
 def _crops(faces: FaceSet, index: int, rng: np.random.Generator) -> list[Crop]:
@@ -130,17 +143,16 @@ def predict_crops(model: KeypointModel, crops: NDArray[np.uint8]) -> Points:
 
 def compare(before: Points, after: Points, truth: LabelledCrops) -> Comparison:
     """What was lost from one network's points (N, K, 2) to another's."""
-    errors = [error_by_face(points, truth) for points in (before, after)]
+    first, second = (error_by_face(points, truth) for points in (before, after))
     eyes = truth.schema.inter_ocular(truth.points)[:, None]
     distances = [point_distances(points, truth.points) for points in (before, after)]
     by_point = [_by_face(d / eyes, truth) for d in distances]
-    names = truth.schema.names
+    names, subject = truth.schema.names, truth.subject
+    members = {name: truth.of_set == number for number, name in enumerate(truth.sets)}
     return Comparison(
-        overall=relative_loss(*errors),
-        sets={
-            name: relative_loss(*(e[truth.of_set == number] for e in errors)) for number, name in enumerate(truth.sets)
-        },
-        points={name: relative_loss(*(e[:, k] for e in by_point)) for k, name in enumerate(names)},
+        overall=relative_loss(first, second, subject),
+        sets={name: relative_loss(first[of], second[of], subject[of]) for name, of in members.items()},
+        points={name: relative_loss(by_point[0][:, k], by_point[1][:, k], subject) for k, name in enumerate(names)},
         rmse_px=(_rms(distances[0]), _rms(distances[1])),
         rmse_px_by_point={name: (_rms(distances[0][:, k]), _rms(distances[1][:, k])) for k, name in enumerate(names)},
         moved_px=_rms(point_distances(after, before)),
@@ -168,25 +180,26 @@ def _by_face(values: Floats, truth: LabelledCrops) -> Floats:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def relative_loss(before: Floats, after: Floats, *, seed: int = 0) -> Loss:
+def relative_loss(before: Floats, after: Floats, subject: NDArray[np.integer] | None = None, *, seed: int = 0) -> Loss:
     """The loss from errors of faces (N,), fractions, to other errors of the same faces; NaN ones are left out.
 
-    The interval is the percentile bootstrap of the ratio of means, faces drawn with both their errors (Efron, 1979).
+    The interval is that of the ratio of means, people drawn with both errors of all their faces; see
+    `metrics.bootstrap_ratio`. `subject` (N,) says whose face it is; each is its own where it is None.
     """
     known = np.isfinite(before) & np.isfinite(after)
     first, second = before[known], after[known]
+    whose = (np.arange(len(before)) if subject is None else subject)[known]
     if not len(first):
         nan = float("nan")
         return Loss(faces=0, before_percent=nan, after_percent=nan, loss_percent=nan, interval_percent=(nan, nan))
-    index = np.random.default_rng(seed).integers(0, len(first), (DRAWS, len(first)))
-    ratios = second[index].mean(1) / first[index].mean(1)
-    low, high = np.percentile(100 * (ratios - 1), [2.5, 97.5])
+    low, high = bootstrap_ratio(second, first, whose, seed=seed)
     return Loss(
         faces=len(first),
+        subjects=len(np.unique(whose)),
         before_percent=100 * float(first.mean()),
         after_percent=100 * float(second.mean()),
         loss_percent=100 * float(second.mean() / first.mean() - 1),
-        interval_percent=(float(low), float(high)),
+        interval_percent=(100 * (low - 1), 100 * (high - 1)),
     )
 
 

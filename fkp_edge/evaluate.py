@@ -100,7 +100,7 @@ def evaluate(
     if not np.isfinite(schema.inter_ocular(faces.points[seen])).any():
         raise InputError(f"no face of {faces.name} has both outer eye corners labelled; the NME is measured by them")
     scale = np.array([CROP_SIZE / faces.crop(i).side for i in np.flatnonzero(seen).tolist()])
-    figures = summarise(points[seen], faces.points[seen], schema, scale)
+    figures = summarise(points[seen], faces.points[seen], schema, scale, faces.subject[seen])
     figures |= {"crops": crops, "missed": int((~seen).sum()), "mean_score": float(np.mean(scores))}
     for name, others in {"tracked": tracked, "gt": framed}.items():
         if not np.isnan(others).all():

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from fkp_edge.keypoints import Schema
 
-__all__ = ["bootstrap_interval", "ced_auc", "face_nme", "point_distances", "roc_auc", "summarise"]
+__all__ = ["bootstrap_interval", "bootstrap_ratio", "ced_auc", "face_nme", "point_distances", "roc_auc", "summarise"]
 
 FAILURE = 0.10
 """NME above which a face counts as failed."""
+
+DRAWS = 2000
+"""Samples of a bootstrap."""
 
 Floats = NDArray[np.float64]
 
@@ -52,17 +55,49 @@ def roc_auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> f
     return float((below + below_or_equal).mean() / 2 / len(negative))
 
 
-def bootstrap_interval(values: NDArray[np.floating], *, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the mean of `values` (N,): the percentile bootstrap over faces (Efron, 1979)."""
-    values = np.asarray(values, np.float64)
+def bootstrap_ratio(
+    top: NDArray[np.floating],
+    bottom: NDArray[np.floating],
+    subject: NDArray[np.integer],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % interval of sum(top) / sum(bottom): the percentile bootstrap over subjects (Efron, 1979).
+
+    Args:
+        top, bottom: (N,) of each face; ones below give the interval of a mean.
+        subject: (N,) whose face it is, whole numbers. People are drawn with all their faces, since faces of one person
+            err alike (Field and Welsh, Bootstrapping clustered data, JRSS B 2007). Where all are of one person, faces
+            are drawn: such an interval says nothing of other people.
+        draws: samples.
+        seed: of the draws.
+    """
+    _, number = np.unique(subject, return_inverse=True)
+    people = int(number.max()) + 1
+    if people == 1:
+        number, people = np.arange(len(number)), len(number)
+    sums = [np.bincount(number, np.asarray(values, np.float64), people) for values in (top, bottom)]
     rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
-    low, high = np.percentile(means, [2.5, 97.5])
+    drawn = rng.integers(0, people, (draws, people))
+    low, high = np.percentile(sums[0][drawn].sum(1) / sums[1][drawn].sum(1), [2.5, 97.5])
     return float(low), float(high)
 
 
+def bootstrap_interval(
+    values: NDArray[np.floating], subject: NDArray[np.integer] | None = None, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the mean of `values` (N,), each of the `subject` (N,) given; see `bootstrap_ratio`."""
+    whose = np.arange(len(values)) if subject is None else subject
+    return bootstrap_ratio(values, np.ones(len(values)), whose, draws=draws, seed=seed)
+
+
 def summarise(
-    predicted: NDArray[np.floating], true: NDArray[np.floating], schema: Schema, scale: NDArray[np.floating]
+    predicted: NDArray[np.floating],
+    true: NDArray[np.floating],
+    schema: Schema,
+    scale: NDArray[np.floating],
+    subject: NDArray[np.integer] | None = None,
 ) -> dict[str, Any]:
     """The figures of one set of faces.
 
@@ -70,17 +105,21 @@ def summarise(
         predicted, true: (N, K, 2) pixels of the pictures.
         schema: names the points.
         scale: (N,) crop pixels (96 a side) per picture pixel, for `rmse_px` and `mae_px`, which are of coordinates.
+        subject: (N,) whose face it is; each its own where None.
     """
     nme = face_nme(predicted, true, schema)
-    used = nme[np.isfinite(nme)]
+    known = np.isfinite(nme)
+    used = nme[known]
+    whose = (np.arange(len(nme)) if subject is None else subject)[known]
     distances = point_distances(predicted, true)
     offsets = np.abs(np.asarray(predicted, np.float64) - true) * scale[:, None, None]
     crop_pixels = distances * scale[:, None]
     normalised = distances / schema.inter_ocular(true)[:, None]
-    low, high = bootstrap_interval(used)
+    low, high = bootstrap_interval(used, whose)
     per_point = _mean_labelled(normalised, axis=0)
     return {
         "faces": len(used),
+        "subjects": len(np.unique(whose)),
         "nme_percent": 100 * float(used.mean()),
         "nme_interval_percent": [100 * low, 100 * high],
         "failures_percent": 100 * float(np.mean(used > FAILURE)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,22 @@ def test_the_worst_are_the_labels_own_crops_that_lost_most():
     after[truth.face == 2] = moved(truth, 0.09)[truth.face == 2]
     after[truth.face == 0] = moved(truth, 0.06)[truth.face == 0]
     assert worst(moved(truth, 0.04), after, truth, 2) == [4, 0]
+
+
+def test_frames_of_one_person_count_as_one():
+    rng = np.random.default_rng(1)
+    before = rng.normal(0.05, 0.001, 200)
+    after = before * rng.normal(1.02, 0.05, 20).repeat(10)
+    subject = np.arange(20).repeat(10)
+    loss, naive = relative_loss(before, after, subject), relative_loss(before, after)
+    assert (loss.faces, loss.subjects, naive.subjects) == (200, 20, 200)
+    wide, narrow = (high - low for low, high in (loss.interval_percent, naive.interval_percent))
+    assert wide > 2 * narrow
+
+
+def test_people_of_different_sets_are_different_people():
+    first = replace(ready(4, "a"), people=("x", "x", "y", "y"))
+    truth = labelled_crops([first, ready(2, "b", seed=1)])
+    assert truth.subject.tolist() == [0, 0, 1, 1, 2, 3]
+    loss = compare(moved(truth, 0.04), moved(truth, 0.05), truth)
+    assert (loss.overall.subjects, loss.sets["a"].subjects, loss.points["nose_tip"].subjects) == (4, 2, 4)

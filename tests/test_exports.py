@@ -34,7 +34,7 @@ EXPORTS = {
     "fkp_edge.journal": "CameraLog is_journal log_to_journal with_level",
     "fkp_edge.keypoints": "FKP15 IBUG68 SCHEMAS Points Schema from_ibug68 schema_named to_fkp15",
     "fkp_edge.litert": "TfliteRuntime find_runtime",
-    "fkp_edge.metrics": "bootstrap_interval ced_auc face_nme point_distances roc_auc summarise",
+    "fkp_edge.metrics": "bootstrap_interval bootstrap_ratio ced_auc face_nme point_distances roc_auc summarise",
     "fkp_edge.model_file": " ".join(
         (
             "Card",

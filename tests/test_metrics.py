@@ -174,3 +174,42 @@ def test_summarise_gives_nan_for_a_point_that_nobody_labelled():
     true[:, 10] = NAN
     per_point = summarise(moved(faces(2), 1, 1), true, FKP15, np.ones(2))["per_point_percent"]
     assert [name for name, value in per_point.items() if np.isnan(value)] == ["nose_tip"]
+
+
+# frames of one person err alike
+
+
+def clustered(rng: np.random.Generator, people: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Errors and subjects: a person's frames share most of their error."""
+    own = rng.normal(5, 1, people).repeat(frames)
+    return own + rng.normal(0, 0.3, people * frames), np.arange(people).repeat(frames)
+
+
+def test_the_interval_over_people_covers_the_true_mean():
+    rng = np.random.default_rng(2)
+    covered = {"people": 0, "faces": 0}
+    for seed in range(100):
+        values, subject = clustered(rng, 50, 10)
+        for name, whose in (("people", subject), ("faces", None)):
+            low, high = bootstrap_interval(values, whose, draws=400, seed=seed)
+            covered[name] += low <= 5 <= high
+    assert covered["people"] >= 86
+    assert covered["faces"] < 70
+
+
+def test_subjects_may_have_any_numbers_and_counts():
+    values = np.array([1.0, 1, 1, 4])
+    low, high = bootstrap_interval(values, np.array([7, 7, 7, 3]))
+    assert (low, high) == (1, 4)
+
+
+def test_faces_of_one_person_alone_are_drawn_by_face():
+    values = np.random.default_rng(0).normal(size=30)
+    assert bootstrap_interval(values, np.zeros(30, int)) == bootstrap_interval(values)
+
+
+def test_summarise_counts_people():
+    true = faces(4)
+    figures = summarise(moved(true, 0.5, 0.5, 1.5, 1.5), true, FKP15, np.ones(4), np.array([0, 0, 1, 1]))
+    assert (figures["faces"], figures["subjects"]) == (4, 2)
+    assert figures["nme_interval_percent"] == pytest.approx([5, 15])

@@ -50,10 +50,13 @@ def _moved(points: Points, offsets: Floats) -> Points:
     return crop.to_frame(crop.to_units(points) + offsets)
 
 
-def figures(errors: Floats) -> dict[str, Any]:
-    """NME of faces (N,), NaN where missed: the mean over those found with its interval, and the share that failed."""
+def figures(errors: Floats, subject: NDArray[np.integer]) -> dict[str, Any]:
+    """NME of faces (N,), NaN where missed: the mean over those found with its interval, and the share that failed.
+
+    `subject` (N,) says whose face it is: intervals draw people.
+    """
     used = errors[np.isfinite(errors)]
-    low, high = bootstrap_interval(used)
+    low, high = bootstrap_interval(used, subject[np.isfinite(errors)])
     return {
         "faces": len(used),
         "nme_percent": percent(float(used.mean())),
@@ -67,7 +70,13 @@ def percent(share: float) -> float:
     return round(100 * share, 3)
 
 
-def compare(points: Mapping[str, Faces], offsets: Mapping[str, Floats], true: Faces, base: str) -> dict[str, Any]:
+def compare(
+    points: Mapping[str, Faces],
+    offsets: Mapping[str, Floats],
+    true: Faces,
+    base: str,
+    subject: NDArray[np.integer] | None = None,
+) -> dict[str, Any]:
     """A row a peer: its error as it is and without its habit, on the faces it found, on those all found, beside `base`.
 
     Args:
@@ -75,33 +84,35 @@ def compare(points: Mapping[str, Faces], offsets: Mapping[str, Floats], true: Fa
         offsets: each peer's habit.
         true: the labels.
         base: the peer that the others are compared with, face by face.
+        subject: whose face each is; each its own where None.
     """
+    whose = np.arange(len(true)) if subject is None else subject
     raw = {name: face_nme(faces, true, FKP15) for name, faces in points.items()}
     freed = {name: face_nme(without_habit(faces, offsets[name]), true, FKP15) for name, faces in points.items()}
     everywhere = np.logical_and.reduce([found(faces) for faces in points.values()])
     return {
         name: {
             "found": int(found(points[name]).sum()),
-            "raw": figures(raw[name]),
-            "without_habit": figures(freed[name]),
+            "raw": figures(raw[name], whose),
+            "without_habit": figures(freed[name], whose),
             "where_all_found": {
-                "raw": figures(raw[name][everywhere]),
-                "without_habit": figures(freed[name][everywhere]),
+                "raw": figures(raw[name][everywhere], whose[everywhere]),
+                "without_habit": figures(freed[name][everywhere], whose[everywhere]),
             },
             "beside_base": {
-                "as_they_are": beside(raw[name], raw[base]),
-                "theirs_without_habit": beside(freed[name], raw[base]),
-                "both_without_habit": beside(freed[name], freed[base]),
+                "as_they_are": beside(raw[name], raw[base], whose),
+                "theirs_without_habit": beside(freed[name], raw[base], whose),
+                "both_without_habit": beside(freed[name], freed[base], whose),
             },
         }
         for name in points
     }
 
 
-def beside(theirs: Floats, ours: Floats) -> dict[str, Any]:
+def beside(theirs: Floats, ours: Floats, subject: NDArray[np.integer] | None = None) -> dict[str, Any]:
     """NMEs on the faces that both found, and the interval of the mean difference, ours less theirs."""
     both = np.isfinite(theirs) & np.isfinite(ours)
-    low, high = bootstrap_interval(ours[both] - theirs[both])
+    low, high = bootstrap_interval(ours[both] - theirs[both], None if subject is None else subject[both])
     return {
         "faces": int(both.sum()),
         "theirs_percent": percent(float(theirs[both].mean())),

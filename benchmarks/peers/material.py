@@ -60,6 +60,8 @@ class Photographs:
     """For each picture its labelled faces, (15, 2) each."""
     ignore: tuple[tuple[Box, ...], ...]
     """For each picture boxes of faces that nobody annotated."""
+    people: tuple[int, ...] = ()
+    """For each face the number of its person; empty where each is of its own."""
 
     def job(self) -> dict[str, object]:
         """What a worker needs of it."""
@@ -101,7 +103,8 @@ def write_chips(path: Path, folder: Path) -> Photographs:
     """The pictures of a folder of .pts files, whole: each is a region about 2.4 times the size of its face."""
     faces = load_one(path, FKP15)
     file = _write(folder / f"{path.parent.name}-{path.name}.npz", list(faces.images))
-    return Photographs(faces.name, file, tuple((points,) for points in faces.points), ((),) * len(faces))
+    people = tuple(map(int, faces.subject))
+    return Photographs(faces.name, file, tuple((points,) for points in faces.points), ((),) * len(faces), people)
 
 
 def write_scenes(path: Path, folder: Path) -> Photographs:

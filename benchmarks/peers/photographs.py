@@ -75,7 +75,8 @@ def rows(looks: Looks, sets: Sets, test: str) -> dict[str, Any]:
     """The comparison on one test set."""
     points = {name: points_of(found[test], sets[test]) for name, found in looks.items()}
     offsets = {name: habit(found, sets, FITTED_ON[test]) for name, found in looks.items()}
-    return compare(points, offsets, labels(sets[test]), BASE)
+    people = sets[test].people
+    return compare(points, offsets, labels(sets[test]), BASE, np.array(people) if people else None)
 
 
 def labels(photographs: Photographs) -> Any:

@@ -61,6 +61,7 @@ def _on_crops(named: dict[str, KeypointModel], truth: LabelledCrops) -> list[Acc
                 nme_percent=round(float(np.nanmean(errors)), 4),
                 rmse_px=round(float(np.sqrt(np.nanmean(distances**2) / 2)), 4),
                 nme_by_face=tuple(None if math.isnan(error) else round(float(error), 3) for error in errors),
+                subject_by_face=tuple(map(int, truth.subject)),
                 baseline=list(named)[base],
                 loss=None if i == base else _known(compare(predicted[base], points, truth)),
             )

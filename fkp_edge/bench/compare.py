@@ -41,7 +41,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     interval_percent: tuple[float, float] | None
     """95 % interval of the change. Times: a bootstrap over the saved spans. Frames lost: Newcombe's of two shares. Both
     are wider by what the reference work changed and by `BETWEEN_RUNS_PERCENT`. Starts, of which there are few: the
-    least and the most that any two of them differ by, wider by the reference work. NME: a bootstrap over faces. Bytes:
+    least and the most that any two of them differ by, wider by the reference work. NME: a bootstrap over people. Bytes:
     exact. None where there are too few to tell, where nothing is left, and of the RMSE, which is not saved by face."""
 
     @property
@@ -233,7 +233,8 @@ class _Models(NamedTuple):
             yield f"{self.before.model}: accuracy on other faces: {_faces(before)} and {_faces(after)}, not compared"
             return
         first, second = (np.array(each.nme_by_face, np.float64) for each in (before, after))
-        interval = np.array(relative_loss(first, second).interval_percent)
+        subject = None if after.subject_by_face is None else np.array(after.subject_by_face)
+        interval = np.array(relative_loss(first, second, subject).interval_percent)
         yield self._change("NME, %", before.nme_percent, after.nme_percent, interval)
         yield self._change("RMSE, px", before.rmse_px, after.rmse_px, None)
 

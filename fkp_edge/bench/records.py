@@ -143,6 +143,8 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """Of a coordinate, pixels of the 96x96 crop."""
     nme_by_face: tuple[Amount | None, ...]
     """Percent, of every face in order; null where its eye corners are not labelled."""
+    subject_by_face: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] | None = None
+    """Number of the person of every face in order; null where each is taken for a person of its own."""
     baseline: str
     """The most precise of the given networks of its schema, that the loss is against."""
     loss: Comparison | None
@@ -151,6 +153,8 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.nme_by_face) != sum(self.sets.values()):
             raise ValueError(f"errors of {len(self.nme_by_face)} faces, but {sum(self.sets.values())} in the sets")
+        if self.subject_by_face is not None and len(self.subject_by_face) != len(self.nme_by_face):
+            raise ValueError(f"people of {len(self.subject_by_face)} faces, but errors of {len(self.nme_by_face)}")
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -211,7 +211,7 @@ def _accuracy_of(title: str, measured: Sequence[tuple[Measured, Accuracy]]) -> S
     said = (
         f"{first.crops} crops of {faces}: the labels' own, its mirror image and, of whole pictures, three framed as "
         "the tracker does; these models on the same, crop by crop in turns. NME: mean distance of the points over that "
-        "of the outer eye corners. Intervals: paired bootstrap over faces."
+        "of the outer eye corners. Intervals: paired bootstrap over people."
     )
     head = ("model", "kB", "p50, ms", "p99, ms", "NME, %", "RMSE, px", "lost, % of the NME", "95 % interval")
     rows: list[tuple[str, ...]] = []

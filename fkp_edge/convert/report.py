@@ -77,12 +77,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return sure or sorted(lost, key=lambda name: -lost[name].loss_percent)[:3]
 
     @property
+    def chosen(self) -> str:
+        """On how many ways of quantising the gate looked: each look is another chance to pass."""
+        count = len(self.attempts)
+        if count == 1:
+            return "the one way tried"
+        return f"the first of {count} ways that passes" if self.passed else f"the best of {count} ways"
+
+    @property
     def verdict(self) -> str:
         """One line."""
         overall = self.total.overall
+        faces = f"{overall.faces} faces"
+        if overall.subjects != overall.faces:
+            faces += f" of {overall.subjects} people"
         measured = (
             f"loses {overall.loss_percent:+.2f} % of the NME, at most {overall.interval_percent[1]:.2f} % "
-            f"(95 % interval, {overall.faces} faces)"
+            f"(95 % interval, {faces}, {self.chosen})"
         )
         if self.passed:
             return f"passes: it {measured}; allowed are {self.max_loss_percent:g} %"
@@ -117,18 +128,19 @@ def _made(report: Report) -> list[str]:
         f"Quantisation: {report.quantisation}.",
         *work,
         f"Every figure is of {report.crops:,} crops of {faces}, on which nothing was calibrated or trained. NME: mean "
-        "distance of the points over that of the outer eye corners. Intervals are 95 %, a bootstrap over faces.",
+        "distance of the points over that of the outer eye corners. Intervals are 95 %, a bootstrap over people.",
     ]
 
 
 def _losses(losses: dict[str, Loss], first: str) -> Table:
-    head = (first, "faces", "NME before, %", "NME after, %", "lost, % of it", "95 % interval")
+    head = (first, "faces", "people", "NME before, %", "NME after, %", "lost, % of it", "95 % interval")
     return Table(
         head,
         [
             (
                 name,
                 str(loss.faces),
+                str(loss.subjects),
                 f"{loss.before_percent:.3f}",
                 f"{loss.after_percent:.3f}",
                 f"{loss.loss_percent:+.2f}",

@@ -30,6 +30,15 @@ class FaceSet:
     """N names of the faces, for lists of the worst."""
     cropped: bool = False
     """True where the pictures already are 96x96 crops (Kaggle): they are used whole."""
+    people: tuple[str, ...] = ()
+    """N names, the same for pictures of one person; empty where each picture counts as a person of its own."""
+
+    @property
+    def subject(self) -> NDArray[np.intp]:
+        """(N,) number of the person in each picture, from 0. Frames of one person err alike: intervals draw people."""
+        if not self.people:
+            return np.arange(len(self))
+        return np.unique(self.people, return_inverse=True)[1]
 
     def __len__(self) -> int:
         return len(self.points)

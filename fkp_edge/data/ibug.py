@@ -70,6 +70,8 @@ def _is_number(cell: str) -> bool:
 def read_ibug_folder(folder: Path, schema: Schema) -> FaceSet:
     """The faces of a folder of NAME.pts with a picture of the same name, in the points of `schema`.
 
+    Files named First_Last_NUMBER show the person of that name; every other file shows a person of its own.
+
     Raises:
         InputError: no .pts file, a .pts without its picture, or a bad .pts.
     """
@@ -82,7 +84,17 @@ def read_ibug_folder(folder: Path, schema: Schema) -> FaceSet:
             raise InputError(f"{file} has no picture beside it; expected {file.stem}.jpg or .png")
     points = np.stack([from_ibug68(read_pts(file), schema) for file in files])
     labels = tuple(file.stem for file in files)
-    return FaceSet(folder.name, schema, points, Pictures([pictures[name] for name in labels]), labels)
+    people = tuple(_person(label) or label for label in labels)
+    return FaceSet(folder.name, schema, points, Pictures([pictures[name] for name in labels]), labels, people=people)
+
+
+def _person(stem: str) -> str | None:
+    """`Amelia_Vega` of `Amelia_Vega_0001`, as YouTube Faces and Labeled Faces in the Wild name files; else None."""
+    *names, number = stem.split("_")
+    words = "".join(names).replace("-", "").replace(".", "").isalpha()
+    if len(names) < 2 or not words or not number.isdigit():
+        return None
+    return "_".join(names) if names[0][:1].isupper() and names[-1][:1].isupper() else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,8 @@ def read_muct(path: Path) -> FaceSet:
     if left_out:
         log.warning("%s: %d rows lack an eye centre or the lower lip and are left out", path, left_out)
     pictures = Pictures([_picture(path, name) for name in names])
-    return FaceSet("muct", FKP15, np.stack(points), pictures, tuple(names))
+    people = tuple(name[:4] for name in names)  # i000qa-fn: i, three digits of the subject, session, camera
+    return FaceSet("muct", FKP15, np.stack(points), pictures, tuple(names), people=people)
 
 
 def _columns(name: str) -> tuple[str, str]:

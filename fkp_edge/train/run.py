@@ -118,4 +118,4 @@ def _prepare_folder(out: Path, recipe: Recipe) -> None:
 def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, Any]:
     points, _ = predict_faces(model, faces, schema.mean_shape)
     scale = [CROP_SIZE / faces.crop(i).side for i in range(len(faces))]
-    return summarise(points, faces.points, schema, np.array(scale))
+    return summarise(points, faces.points, schema, np.array(scale), faces.subject)

@@ -193,6 +193,18 @@ def test_faces_without_a_known_error_have_no_interval(make_result):
     assert change_of(found, "NME, %").interval_percent is None
 
 
+def test_frames_of_one_person_are_drawn_together(make_result):
+    errors = [4.0, 4.0, 4.0, 6.0, 6.0, 6.0]
+    result, worse = (make_result(errors=[e + more for e in errors]) for more in (0.0, 0.1))
+
+    def width(subject: tuple[int, ...] | None) -> float:
+        accuracy = msgspec.structs.replace(worse.models[0].accuracy, subject_by_face=subject)
+        low, high = change_of(compare(result, changed(worse, accuracy=accuracy)), "NME, %").interval_percent
+        return high - low
+
+    assert width((0, 0, 0, 1, 1, 1)) > 1.2 * width(None)
+
+
 # what only one of the two has
 
 

@@ -80,7 +80,7 @@ def test_what_may_lose_too_much_is_not_written(convert: Convert, tmp_path: Path)
     assert "Does not pass: it loses" in (tmp_path / "out/net-int8.report.md").read_text()
 
 
-def test_remedies_are_tried_in_order(convert: Convert):
+def test_remedies_are_tried_in_order(convert: Convert, tmp_path: Path):
     found = convert(TUNE, "--max-loss", "0.000001%", code=1)
     ways = [attempt["how"].split(";")[0] for attempt in found["report"]["attempts"]]
     assert ways[:3] == [
@@ -90,6 +90,7 @@ def test_remedies_are_tried_in_order(convert: Convert):
     ]
     assert ways[3].startswith("post-training, in float: ")
     assert len(ways) == 4
+    assert "the best of 4 ways" in (tmp_path / "out/net-int8.report.md").read_text()
 
 
 def test_channels_are_pruned_and_the_card_says_so(convert: Convert, tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.data import load, load_one
+from fkp_edge.data import load, load_one, read_ibug_folder
 from fkp_edge.errors import InputError
 from fkp_edge.geometry import Crop
 from fkp_edge.keypoints import FKP15, IBUG68
@@ -85,3 +85,13 @@ def test_faces_as_ready_crops_keep_their_points_on_them(portrait_faces):
     assert crops.points[0] == pytest.approx(crops.points[1], abs=0.5)  # the same face at another size
     assert crops.crop(0) == Crop(47.5, 47.5, 96)
     assert crops.as_crops() is crops
+
+
+def test_files_named_by_person_tell_whose_face_it_is(tmp_path: Path, write_pts) -> None:
+    names = ["Ann_Doe_00", "Ann_Doe_01", "Bo_van_Dam_0001", "image_01", "image_02", "1051618982_1", "1051618982_2"]
+    for name in names:
+        write_pts(tmp_path / f"{name}.pts")
+    faces = read_ibug_folder(tmp_path, FKP15)
+    of = dict(zip(faces.labels, faces.subject.tolist(), strict=True))
+    assert of["Ann_Doe_00"] == of["Ann_Doe_01"]
+    assert len(set(of.values())) == 6

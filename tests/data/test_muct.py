@@ -115,3 +115,8 @@ def test_a_picture_that_is_not_there(muct, tmp_path: Path, write_csv, name: str)
     (tmp_path.parent / "secret.jpg").touch()
     path = write_csv(tmp_path / "muct76-opencv.csv", row(name))
     assert f"names {name!r}, but there is no {name}.jpg beside it or in jpg/" in complaint(path)
+
+
+def test_pictures_of_one_subject_are_of_one_person(muct):
+    faces = read_muct(muct(row("i000qa-fn"), row("i000qb-fn"), row("i001qa-mn")))
+    assert faces.subject.tolist() == [0, 0, 1]

@@ -113,7 +113,7 @@ def _filling(recipe: PublishedRecipe, train: FaceSet, out: Path) -> dict[str, An
 
 def figures_of(predicted: Points, faces: FaceSet) -> dict[str, Any]:
     """Errors of `predicted` (N, K, 2) on the labelled points of cropped `faces`; see `metrics.summarise`."""
-    return summarise(predicted, faces.points, faces.schema, np.ones(len(faces)))
+    return summarise(predicted, faces.points, faces.schema, np.ones(len(faces)), faces.subject)
 
 
 def _to_pixels(units: Points) -> Points:
