@@ -14,6 +14,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from fkp_edge.device.haar import HaarDetector, HaarSettings
+from fkp_edge.device.motion import moved_on
 from fkp_edge.device.pace import Pace
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.turning import TurningDetector
@@ -37,6 +38,11 @@ _log = logging.getLogger(__name__)
 
 CLOSE_S = 0.25
 """How long a search under way is waited for at the end; settings may make it take many seconds."""
+
+MOVES_NS = 150_000_000
+"""Time in which a face moves so far that the place where it was is no start any more."""
+MOST_MOVED = 20
+"""Proposals whose pictures are looked for in a newer frame; the others stay where they were."""
 
 Proposal = Box | Crop
 """Where a face may be: a box, or a crop that is turned as the face is."""
@@ -105,7 +111,7 @@ class FakeSearch:
 
 
 class ThreadedSearch:
-    """Searches in a thread of its own: `look` returns at once, with boxes from a frame that it was given before."""
+    """Searches in a thread of its own: `look` returns at once, with boxes from frames that it was given before."""
 
     def __init__(
         self,
@@ -132,6 +138,7 @@ class ThreadedSearch:
         self.count = 0
         self._wake = threading.Condition()
         self._frame: Frame | None = None
+        self._newest: Frame | None = None
         self._busy = False
         self._found: _Answer | None = None
         self._error: Exception | None = None
@@ -146,6 +153,7 @@ class ThreadedSearch:
                 raise self._error
             self._pace.looked(frame.captured_ns / 1e9)
             found, self._found = self._found, None
+            self._newest = frame
             if not self._busy and found is None and self._pace.may_begin(self._clock()):
                 self._frame, self._busy = frame, True
                 self.count += 1
@@ -170,13 +178,21 @@ class ThreadedSearch:
                 with self._wake:
                     self._error, self._busy = failure, False
                 return
+            proposals, captured_ns = self._in_newest(proposals, frame)
             now = self._clock()
             self._times.add("search", round((now - start) * 1e9))
             # OpenCV's own threads work as long as this one does, and their time is not counted in it
             used = (time.thread_time() - used) * max(1, cv2.getNumThreads())
             with self._wake:
                 self._pace.ended(now, now - start, used)
-                self._found, self._busy = _Answer(proposals, frame.captured_ns, now - start), False
+                self._found, self._busy = _Answer(proposals, captured_ns, now - start), False
+
+    def _in_newest(self, proposals: Sequence[Proposal], frame: Frame) -> tuple[Sequence[Proposal], int]:
+        """`proposals` found in `frame` as they are in the newest frame, and when that was taken."""
+        newest = self._newest
+        if not proposals or newest is None or newest.captured_ns - frame.captured_ns < MOVES_NS:
+            return proposals, frame.captured_ns
+        return moved_on(proposals, frame.grey, newest.grey, most=MOST_MOVED), newest.captured_ns
 
     def close(self) -> None:
         """Ends the thread; a search that goes on for longer is left to the end of the process."""
@@ -193,7 +209,7 @@ class _Answer(NamedTuple):
 
     proposals: Sequence[Proposal]
     captured_ns: int
-    """Of the frame that was searched."""
+    """Of the frame in which they are there."""
     took_s: float
 
 
