@@ -17,6 +17,7 @@ from fkp_edge.commands.arguments import (
     add_model,
     add_streams,
     add_token,
+    add_trust,
     faces,
     percent,
     positive,
@@ -229,6 +230,7 @@ def _add_desktop_commands(commands: Commands) -> None:
     add_data(train, "folder that the recipe's folders lie in")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
     train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
+    add_trust(train)
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
 
     convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
@@ -253,6 +255,7 @@ def _add_desktop_commands(commands: Commands) -> None:
     convert.add_argument(
         "--require-all-mapped", action="store_true", help="refuse what the compiler leaves partly to the CPU"
     )
+    add_trust(convert)
     convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
     convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
     convert.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -14,6 +14,7 @@ __all__ = [
     "add_model",
     "add_streams",
     "add_token",
+    "add_trust",
     "faces",
     "percent",
     "positive",
@@ -70,6 +71,12 @@ def add_accelerator(parser: argparse.ArgumentParser) -> None:
 
 def add_data(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=text)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust-model-code", action="store_true", help="run the code that the float network's file carries, if any"
+    )
 
 
 def positive(text: str) -> int:

@@ -6,6 +6,7 @@ import logging
 import shutil
 import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,15 +37,22 @@ def convert(args: Namespace) -> int:
     if args.require_all_mapped and not args.edgetpu:
         raise InputError("--require-all-mapped is about the Edge TPU's compiler; add --edgetpu")
     compiler = find_compiler() if args.edgetpu else None
-    detector = HaarDetector(PERMISSIVE)
+    prepare = partial(
+        prepare_job,
+        args.model,
+        recipe,
+        data_dir=args.data,
+        propose=HaarDetector(PERMISSIVE).detect,
+        trust_code=args.trust_model_code,
+    )
     if args.scan:
-        job = prepare_job(args.model, recipe, data_dir=args.data, propose=detector.detect, work=args.scan / "work")
+        job = prepare(work=args.scan / "work")
         return _scan(job, args.scan, as_json=args.json)
     check_free(args.out, overwrite=args.overwrite)
     if compiler and _compiled(args.out).exists() and not args.overwrite:
         raise InputError(f"{_compiled(args.out)} already exists; name another --out or add --overwrite")
     work = args.out.with_suffix(".work")
-    job = prepare_job(args.model, recipe, data_dir=args.data, propose=detector.detect, work=work)
+    job = prepare(work=work)
     result = convert_model(job)
     written = write_report(result.report, args.out)
     if args.worst:

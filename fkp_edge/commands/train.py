@@ -14,7 +14,15 @@ def train(args: Namespace) -> int:
     """Trains, or goes on, and prints the accuracy on the validation faces."""
     recipe = read_recipe(args.recipe)
     propose = HaarDetector(PERMISSIVE).detect
-    result = train_any(recipe, data_dir=args.data, out=args.out, propose=propose, start=args.start, resume=args.resume)
+    result = train_any(
+        recipe,
+        data_dir=args.data,
+        out=args.out,
+        propose=propose,
+        start=args.start,
+        trust_code=args.trust_model_code,
+        resume=args.resume,
+    )
     for name, figures in result.validation.items():
         errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
         print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")

@@ -1,4 +1,4 @@
-"""What converting needs beyond training: h5py, tensorflow-model-optimization, and TensorFlow's own freezing."""
+"""What converting needs beyond training: tensorflow-model-optimization, and TensorFlow's own freezing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from fkp_edge.errors import MissingPartError
 
 try:
     from fkp_edge.train.backend import keras as _keras  # noqa: F401, I001 - first: it chooses Keras 2, which tfmot wants
-    import h5py
     import tensorflow_model_optimization as tfmot
 except ImportError as error:
     missing = error.__cause__ or error  # what training lacks, without training's remedy
@@ -16,6 +15,7 @@ except ImportError as error:
     ) from error
 
 # not in TensorFlow's public names, but what its own converter and its documentation of frozen graphs use
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelProto
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as freeze
 
-__all__ = ["freeze", "h5py", "tfmot"]
+__all__ = ["SavedModelProto", "freeze", "tfmot"]

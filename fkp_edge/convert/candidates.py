@@ -116,7 +116,15 @@ class Job:
         return tune(build, self.original.model, self.task, self.work / name, before_step=hook)
 
 
-def prepare_job(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, propose: Propose, work: Path) -> Job:
+def prepare_job(
+    model_path: Path,
+    recipe: ConvertRecipe,
+    *,
+    data_dir: Path,
+    propose: Propose,
+    work: Path,
+    trust_code: bool = False,
+) -> Job:
     """Reads the network and the faces, and checks that the recipe fits them.
 
     Args:
@@ -125,12 +133,13 @@ def prepare_job(model_path: Path, recipe: ConvertRecipe, *, data_dir: Path, prop
         data_dir: folder with the labelled faces; see `load_faces`.
         propose: a face detector, for fine-tuning.
         work: folder for the checkpoints of fine-tuning, which a second call goes on from.
+        trust_code: see `load_network`.
 
     Raises:
         InputError: the model, the recipe or a data folder is missing or does not fit.
     """
     strategy_for(recipe.tune.replicas)  # TensorFlow fixes its devices when it first works; a scan tunes with any recipe
-    network = load_network(model_path, recipe.network)
+    network = load_network(model_path, recipe.network, trust_code=trust_code)
     if network.model is None and (recipe.prune.channels or recipe.prune.weights or recipe.quantise == "qat"):
         raise InputError(
             f"{model_path} is a SavedModel, which cannot be pruned or trained; expected post-training quantisation "

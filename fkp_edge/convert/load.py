@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.convert.backend import h5py
+from fkp_edge.convert.graphs import checked_saved_model
 from fkp_edge.convert.recipe import Foreign
 from fkp_edge.errors import InputError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.keypoints import SCHEMAS, Schema, schema_named
 from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.containers import open_keras
 from fkp_edge.train.saved import load_trained
 
 __all__ = ["Network", "load_network"]
@@ -27,7 +26,6 @@ PIXELS = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (1 / 127.5, -1.
 """Foreign.pixels -> scale and shift of raw grey levels."""
 UNITS = {"units": (1.0, 0.0), "pixels": (1 / CROP_SIZE, 0.5 / CROP_SIZE), "centred": (0.5, 48.5 / CROP_SIZE)}
 """Foreign.points -> scale and shift that make crop units of them."""
-MAX_CONFIG_BYTES = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,76 +50,29 @@ class Network:
         return replace(self, model=model, described=self.described | {"parameters": int(model.count_params())})
 
 
-def load_network(path: Path, foreign: Foreign) -> Network:
+def load_network(path: Path, foreign: Foreign, *, trust_code: bool = False) -> Network:
     """The network at `path`: model.keras of a training run, any tf-keras .keras or .h5, or a SavedModel's folder.
 
     Args:
         path: the file or folder.
         foreign: what a network that was not trained here takes and gives.
+        trust_code: takes also a file that carries code, which runs then: Lambda layers, functions, own classes, a
+            SavedModel with operators beyond `graphs.COMPUTE`.
 
     Raises:
         InputError: it is missing, damaged, carries code, has layers that tf-keras does not know, weights that are not
             finite, or other inputs and outputs than 96x96 grey pictures and the coordinates of a known schema.
     """
     if path.is_dir():
-        return _load_saved_model(path, foreign)
+        return _load_saved_model(path, foreign, trust_code)
     if path.suffix not in {".keras", ".h5"}:
         raise InputError(f"{path}: expected a .keras or .h5 file of tf-keras, or the folder of a SavedModel")
-    if path.suffix == ".keras" and path.with_suffix(".json").exists():
-        model, described = load_trained(path)
-        return Network(path, described, model)
-    return _adapted(path, _read_foreign(path), foreign)
-
-
-def _read_foreign(path: Path) -> keras.Model:
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a .keras or .h5 file, or the folder of a SavedModel")
-    for config in _configs(path):
-        if config.get("class_name") == "Lambda":
-            raise InputError(f"{path} has a Lambda layer, which carries code; replace it by layers of tf-keras")
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError, AttributeError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise InputError(
-            f"{path} cannot be loaded as a tf-keras model: {reason}; expected its own layers only"
-        ) from error
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    if shapes != [(CROP_SIZE, CROP_SIZE, 1)]:
-        raise InputError(f"{path} takes {shapes}, expected one input ({CROP_SIZE}, {CROP_SIZE}, 1)")
-    if any(not np.isfinite(weight).all() for weight in model.get_weights()):
-        raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
-    return model
-
-
-def _configs(path: Path) -> Iterator[dict[str, Any]]:
-    """Every layer's configuration in the file, read without building anything: old .h5 files run code when loaded."""
-    try:
-        if path.suffix == ".h5":
-            with h5py.File(path) as file:
-                text = file.attrs["model_config"]
-        else:
-            with zipfile.ZipFile(path) as archive:
-                if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
-                    raise InputError(f"{path}: its config.json unpacks to over {MAX_CONFIG_BYTES} bytes")
-                text = archive.read("config.json")
-                version = json.loads(archive.read("metadata.json")).get("keras_version", "")
-            if str(version).startswith("3"):
-                raise InputError(
-                    f"{path} is of Keras {version}, expected tf-keras; export() it and convert that folder"
-                )
-        parsed = json.loads(text)
-    except InputError:
-        raise
-    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as a tf-keras model ({error}); expected .keras or .h5") from error
-    waiting = [parsed]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            yield part
-        if isinstance(part, dict | list):
-            waiting.extend(part.values() if isinstance(part, dict) else part)
+    if path.suffix == ".keras" and path.with_suffix(".json").exists():
+        model, described = load_trained(path, trust_code=trust_code)
+        return Network(path, described, model)
+    return _adapted(path, open_keras(path, trust_code=trust_code), foreign)
 
 
 def _adapted(path: Path, model: keras.Model, foreign: Foreign) -> Network:
@@ -180,15 +131,17 @@ def _described(
     }
 
 
-def _load_saved_model(path: Path, foreign: Foreign) -> Network:
+def _load_saved_model(path: Path, foreign: Foreign, trust_code: bool) -> Network:
     if not (path / "saved_model.pb").is_file():
         raise InputError(f"{path} has no saved_model.pb; expected a SavedModel's folder, or a .keras or .h5 file")
-    try:
-        loaded = tf.saved_model.load(str(path))
-        signature = loaded.signatures["serving_default"]
-    except (OSError, KeyError, ValueError, TypeError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise InputError(f"{path} cannot be loaded as a SavedModel: {reason}; export the model again") from error
+    with TemporaryDirectory(prefix="fkp-edge-model-") as folder:
+        copy = path if trust_code else checked_saved_model(path, Path(folder))
+        try:
+            loaded = tf.saved_model.load(str(copy))
+            signature = loaded.signatures["serving_default"]
+        except Exception as error:  # whatever a damaged graph raises
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise InputError(f"{path} cannot be loaded as a SavedModel: {reason}; export the model again") from error
     inputs = signature.structured_input_signature[1]
     shapes = [tuple(spec.shape[1:]) for spec in inputs.values()]
     if shapes != [(CROP_SIZE, CROP_SIZE, 1)]:

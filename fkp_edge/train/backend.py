@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from fkp_edge.errors import MissingPartError
 
 try:
+    import h5py
     import matplotlib as _matplotlib  # noqa: F401 - asked for here so that one message names all that is missing
     import sklearn as _sklearn  # noqa: F401
     import tensorflow as tf
@@ -21,4 +22,4 @@ except ImportError as error:
         "or in a clone: pip install -e '.[train]'"
     ) from error
 
-__all__ = ["keras", "tf"]
+__all__ = ["h5py", "keras", "tf"]

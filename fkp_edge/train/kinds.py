@@ -35,7 +35,14 @@ def read_recipe(path: Path) -> AnyRecipe:
 
 
 def train_any(
-    recipe: AnyRecipe, *, data_dir: Path, out: Path, propose: Propose, start: Path | None = None, resume: bool = False
+    recipe: AnyRecipe,
+    *,
+    data_dir: Path,
+    out: Path,
+    propose: Propose,
+    start: Path | None = None,
+    trust_code: bool = False,
+    resume: bool = False,
 ) -> TrainResult:
     """Trains a recipe of any kind; see `train.run.train` for the arguments.
 
@@ -43,7 +50,9 @@ def train_any(
         InputError: `start` is given for a recipe that cannot go on from other weights; and what its kind raises.
     """
     if isinstance(recipe, Recipe):
-        return train(recipe, data_dir=data_dir, out=out, propose=propose, start=start, resume=resume)
+        return train(
+            recipe, data_dir=data_dir, out=out, propose=propose, start=start, trust_code=trust_code, resume=resume
+        )
     if start:
         raise InputError(f"--start {start}: recipes of kind {recipe.kind} start from their own weights; leave it out")
     if isinstance(recipe, PublishedRecipe):

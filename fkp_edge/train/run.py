@@ -44,7 +44,14 @@ class TrainResult:
 
 
 def train(
-    recipe: Recipe, *, data_dir: Path, out: Path, propose: Propose, start: Path | None = None, resume: bool = False
+    recipe: Recipe,
+    *,
+    data_dir: Path,
+    out: Path,
+    propose: Propose,
+    start: Path | None = None,
+    trust_code: bool = False,
+    resume: bool = False,
 ) -> TrainResult:
     """Trains `recipe` on the faces below `data_dir` and writes the run to `out`.
 
@@ -54,6 +61,7 @@ def train(
         out: folder for checkpoints, model, curves and pictures; made where missing.
         propose: a face detector; its right boxes frame training crops, its wrong ones become negatives of the score.
         start: model.keras of an earlier run whose weights this one goes on from; random where None.
+        trust_code: takes a `start` that carries code, which runs then; see `containers.open_keras`.
         resume: go on from the newest checkpoint in `out`.
 
     Raises:
@@ -63,7 +71,7 @@ def train(
     if not resume and (out / "history.jsonl").exists():
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
     if start:
-        load_trained(start)  # says what is wrong with it before minutes of looking for boxes
+        load_trained(start, trust_code=trust_code)  # says what is wrong with it before minutes of looking for boxes
     sets = [
         (data.load_one(data_dir / folder, schema).in_memory(), times) for folder, times in recipe.data.train.items()
     ]
@@ -78,7 +86,7 @@ def train(
     fitter = Fitter(
         recipe=recipe,
         schema=schema,
-        build=lambda: _build(recipe, schema, start),
+        build=lambda: _build(recipe, schema, start, trust_code),
         batches=BatchMaker(training, negatives, recipe),
         validation=validation,
         out=out,
@@ -93,9 +101,9 @@ def train(
     return TrainResult(out / "model.keras", figures)
 
 
-def _build(recipe: Recipe, schema: Schema, start: Path | None) -> keras.Model:
+def _build(recipe: Recipe, schema: Schema, start: Path | None, trust_code: bool) -> keras.Model:
     model = build_keypointnet(recipe.network, schema.size)
-    if start and (left := carry_weights(start, model, schema)):
+    if start and (left := carry_weights(start, model, schema, trust_code=trust_code)):
         log.warning("%s has no weights for %s: these start at random", start, ", ".join(left))
     return model
 

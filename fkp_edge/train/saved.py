@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.files import read_bounded
 from fkp_edge.keypoints import IBUG68, Schema, from_ibug68, schema_named
 from fkp_edge.settings import Settings
 from fkp_edge.train.backend import keras
+from fkp_edge.train.containers import open_keras
 
 __all__ = ["carry_weights", "load_trained", "save_trained"]
 
@@ -38,39 +39,36 @@ def save_trained(model: keras.Model, recipe: Settings, schema: Schema, results: 
     return path
 
 
-def load_trained(path: Path) -> tuple[keras.Model, dict[str, Any]]:
-    """The network in `path` and what model.json beside it says of it.
+def load_trained(path: Path, *, trust_code: bool = False) -> tuple[keras.Model, dict[str, Any]]:
+    """The network in `path` and what model.json beside it says of it; `trust_code`: see `open_keras`.
 
     Raises:
-        InputError: a file is missing, damaged, or not what `train` writes.
+        InputError: a file is missing, damaged, carries code that is not trusted, or is not what `train` writes.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected the model.keras of a training run")
-    beside = path.with_suffix(".json")
-    try:
-        text = beside.read_text()[: MAX_DESCRIPTION_BYTES + 1]
-        described = json.loads(text)
-        if not isinstance(described, dict) or not {"schema", "mean_shape", "recipe", "parameters"} <= described.keys():
-            raise InputError(f"{beside} lacks schema, mean_shape, recipe or parameters; expected what train writes")
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"cannot read {beside} ({error}); expected it beside the model, as train writes it") from error
-    try:
-        # safe_mode refuses Lambda layers, which carry code
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be loaded as a tf-keras model: {reason}") from error
-    if tuple(model.input_shape[1:]) != (CROP_SIZE, CROP_SIZE, 1):
-        raise InputError(f"{path} takes {model.input_shape}, expected (None, {CROP_SIZE}, {CROP_SIZE}, 1)")
-    if any(not np.isfinite(weight).all() for weight in model.get_weights()):
-        raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
+    described = _described(path.with_suffix(".json"))
+    model = open_keras(path, trust_code=trust_code)
     described["recipe"].setdefault("kind", "keypointnet")  # as recipes that name none are read
     return model, described | {"has_score": "score" in model.output}
 
 
-def carry_weights(source: Path, model: keras.Model, schema: Schema) -> list[str]:
+def _described(beside: Path) -> dict[str, Any]:
+    """What model.json says."""
+    try:
+        described = json.loads(read_bounded(beside, MAX_DESCRIPTION_BYTES, "what train writes beside the model"))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot read {beside} ({error}); expected it beside the model, as train writes it") from error
+    if not isinstance(described, dict) or not {"schema", "mean_shape", "recipe", "parameters"} <= described.keys():
+        raise InputError(f"{beside} lacks schema, mean_shape, recipe or parameters; expected what train writes")
+    if not isinstance(described["recipe"], dict):
+        raise InputError(f"{beside}: recipe is {described['recipe']!r:.60}, expected what train writes")
+    return described
+
+
+def carry_weights(source: Path, model: keras.Model, schema: Schema, *, trust_code: bool = False) -> list[str]:
     """Copies the weights of the trained network `source` into `model`, layer by layer, by name.
 
     The last layer goes over where both speak one schema; and from 68 points to 15, which are sums of them.
@@ -81,7 +79,7 @@ def carry_weights(source: Path, model: keras.Model, schema: Schema) -> list[str]
     Raises:
         InputError: `source` cannot be read, or shares no layer with `model`.
     """
-    trained, described = load_trained(source)
+    trained, described = load_trained(source, trust_code=trust_code)
     known = {layer.name: layer.get_weights() for layer in trained.layers}
     if "offsets" in known:
         known["offsets"] = _head_for(schema, known["offsets"], described)
