@@ -15,6 +15,7 @@ from typing import Any
 from fkp_edge.errors import InputError
 from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras
+from fkp_edge.train.containers import check_hdf5
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.published.recipe import Network
 from fkp_edge.train.recipe import Network as Flagship
@@ -196,7 +197,10 @@ def _load_vgg_weights(base: keras.Model, config: Network, data_dir: Path) -> Non
     if not path.is_file():
         raise InputError(f'network.weights: {path} does not exist; expected Keras\'s {name}, or "imagenet"')
     try:
+        check_hdf5(path, str(path))
         base.load_weights(path)
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"network.weights: {path} does not fit {config.layers} ({reason}); expected {name}") from error
