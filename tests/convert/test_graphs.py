@@ -61,7 +61,9 @@ def deep(points: tf.Tensor) -> tf.Tensor:
         lambda x: tf.reduce_sum(x) < 0,
         lambda x: (
             tf.cond(
-                tf.reduce_sum(x) < 1, lambda: x + tf.cast(tf.strings.length(tf.io.read_file("a")), tf.float32), lambda: x
+                tf.reduce_sum(x) < 1,
+                lambda: x + tf.cast(tf.strings.length(tf.io.read_file("a")), tf.float32),
+                lambda: x,
             ),
         ),
         (points,),
