@@ -78,9 +78,9 @@ def _add_run(commands: Commands) -> None:
     run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
     run.add_argument(
         "--source",
-        help="auto, picamera, v4l2:N, demo, a video file, a folder of pictures, a URL such as rtsp://HOST/PATH, or "
-        "gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes the Pi camera, else a "
-        "V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
+        help="auto, picamera, usb, v4l2:N (or N, or /dev/videoN), demo, a video file, a folder of pictures, a URL such "
+        "as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes "
+        "the Pi camera, else a V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
     )
     add_streams(run)
     run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
@@ -108,7 +108,9 @@ def _add_run(commands: Commands) -> None:
 
 def _add_stream_commands(commands: Commands) -> None:
     watch = commands.add_parser("watch", help="show a stream")
-    watch.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
+    watch.add_argument(
+        "url", nargs="?", default=DEFAULT_STREAM, help=f"or HOST, or HOST:PORT (default: {DEFAULT_STREAM})"
+    )
     watch.add_argument("--json", action="store_true", help="print the stream's lines")
     watch.add_argument(
         "--wait", type=seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
@@ -118,7 +120,9 @@ def _add_stream_commands(commands: Commands) -> None:
     watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
 
     status = commands.add_parser("status", help="how a running service is doing")
-    status.add_argument("url", nargs="?", default=DEFAULT_STREAM, help=f"default: {DEFAULT_STREAM}")
+    status.add_argument(
+        "url", nargs="?", default=DEFAULT_STREAM, help=f"or HOST, or HOST:PORT (default: {DEFAULT_STREAM})"
+    )
     status.add_argument(
         "--within", type=some_seconds, default=3.0, metavar="S", help="seconds that a new frame may take (default: 3)"
     )
@@ -152,7 +156,7 @@ def _add_network_commands(commands: Commands) -> None:
 
     evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
     evaluate.add_argument("models", nargs="+", type=find_model, metavar="MODEL", help=".tflite file, or a shipped name")
-    add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip")
+    add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip, or its folder")
     evaluate.add_argument(
         "--crops",
         choices=("gt", "haar", "jitter"),

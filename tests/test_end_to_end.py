@@ -228,7 +228,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 ONE_LINE = [
     (["predict", "nowhere.jpg"], "nowhere.jpg does not exist; expected a picture"),
-    (["run", "--source", "junk.mp4"], "junk.mp4 cannot be read as a video; expected a complete MP4"),
+    (["run", "--source", "junk.mp4"], "junk.mp4 is a text file, no video; expected a complete MP4"),
     (["run", "--source", "v4l2:98"], "/dev/video98 does not exist; plug the camera in"),
     (["run", "--source", "demo", "--stream", "tcp://127.0.0.1:1"], "127.0.0.1"),
     (["eval", str(shipped_model()), "--data", "."], "no labelled faces in .; expected NAME.pts beside NAME.jpg"),

@@ -17,7 +17,7 @@ from fkp_edge.bench.run import Plan
 from fkp_edge.bench.run import bench as measure
 from fkp_edge.bench.terminal import changes_table, terminal
 from fkp_edge.commands.terminal import quiet_runtime
-from fkp_edge.device.sources import resolve_auto
+from fkp_edge.device.sources import resolve_source
 from fkp_edge.edgetpu import check_made_for, made_for
 from fkp_edge.errors import InputError
 from fkp_edge.interpreter import KeypointModel
@@ -99,7 +99,7 @@ def _plan(args: Namespace) -> Plan:
     cores = len(os.sched_getaffinity(0))
     return Plan(
         models=paths,
-        source=resolve_auto() if args.source == "auto" else args.source,
+        source=resolve_source(args.source),
         data=args.data,
         seconds=args.seconds,
         quick=args.quick,

@@ -17,7 +17,7 @@ from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
 from fkp_edge.device.engine import Engine
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.search import InlineSearch, ThreadedSearch, open_search
-from fkp_edge.device.sources import check_source, open_source, reopens, resolve_auto, what_it_gives, without_password
+from fkp_edge.device.sources import check_source, open_source, reopens, resolve_source, what_it_gives, without_password
 from fkp_edge.device.summary import Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.watchdog import Watchdog
@@ -54,8 +54,7 @@ def plan_run(config: RunConfig) -> RunPlan:
         card_required=not config.no_card,
         accelerator=config.accelerator,
     )
-    if config.source != "auto":
-        check_source(config.source)
+    check_source(config.source)
     if config.sheet:
         check_sheet(Path(config.sheet))
     if config.record:
@@ -84,9 +83,8 @@ def run_live(
         FkpEdgeError: the source or an address failed.
     """
     config, model = plan.config, plan.model
-    name = config.source
-    if name == "auto":
-        name = resolve_auto()
+    name = resolve_source(config.source)
+    if config.source == "auto":
         tell("no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}")
     times = StageTimes()
     with ExitStack() as closing:

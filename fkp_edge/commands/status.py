@@ -8,7 +8,7 @@ from argparse import Namespace
 import msgspec
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.address import parse_address
+from fkp_edge.stream.address import complete_address, parse_address
 from fkp_edge.stream.status import StreamStatus, read_status
 from fkp_edge.stream.trust import read_token
 from fkp_edge.stream.watch import introduction
@@ -18,17 +18,18 @@ __all__ = ["status"]
 
 def status(args: Namespace) -> int:
     """Prints what the stream says; 1 where nothing answers or no frames flow."""
-    parse_address(args.url)  # one that is none is bad input, not a service that is down
+    url = complete_address(args.url)
+    parse_address(url)  # one that is none is bad input, not a service that is down
     token = read_token(args.token_file) if args.token_file else None
     try:
-        found = read_status(args.url, token=token, within_s=args.within)
+        found = read_status(url, token=token, within_s=args.within)
     except StreamError as error:
-        print(json.dumps({"alive": False, "error": str(error)}) if args.json else f"{args.url}: no answer: {error}")
+        print(json.dumps({"alive": False, "error": str(error)}) if args.json else f"{url}: no answer: {error}")
         return 1
     if args.json:
         print(json.dumps({"alive": found.is_alive} | msgspec.to_builtins(found)))
     else:
-        print(f"{args.url}: {_text(found, args.within)}\n{introduction(found.hello)}")
+        print(f"{url}: {_text(found, args.within)}\n{introduction(found.hello)}")
     return 0 if found.is_alive else 1
 
 

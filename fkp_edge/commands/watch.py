@@ -6,6 +6,7 @@ import contextlib
 import sys
 from argparse import Namespace
 
+from fkp_edge.stream.address import complete_address
 from fkp_edge.stream.recording import Recorder
 from fkp_edge.stream.trust import read_token
 from fkp_edge.stream.watch import watch as show
@@ -19,7 +20,7 @@ def watch(args: Namespace) -> int:
     recording = Recorder(args.record) if args.record else contextlib.nullcontext()
     with recording as recorder, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
         show(
-            args.url,
+            complete_address(args.url),
             as_json=args.json,
             out=sys.stdout,
             token=token,

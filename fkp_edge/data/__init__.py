@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fkp_edge.data.faceset import FaceSet
+from fkp_edge.data.file_kinds import kind_of
 from fkp_edge.data.ibug import Scene, read_ibug_folder, read_pts, read_scenes
 from fkp_edge.data.kaggle import read_kaggle, read_kaggle_test
 from fkp_edge.data.muct import MUCT_COLUMNS, read_muct
@@ -28,8 +29,13 @@ __all__ = [
 ]
 
 
+TABLES = ("training.csv", "training.zip", "muct76-opencv.csv")
+"""Of labelled faces, as their publishers name them."""
+
+
 def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
-    """The face sets at `path`: a Kaggle CSV or zip, MUCT's CSV, a folder of .pts, or a folder of such folders.
+    """The face sets at `path`: a Kaggle CSV or zip, MUCT's CSV, a folder that holds one of these, a folder of .pts, or
+    a folder of such folders.
 
     Raises:
         InputError: nothing readable is there, or `schema` has points that the labels lack.
@@ -38,13 +44,24 @@ def load(path: Path, schema: Schema = FKP15) -> list[FaceSet]:
         if schema is not FKP15:
             raise InputError(f"{path} labels Kaggle's 15 points; expected a model of schema fkp15, got {schema.name}")
         return [read_muct(path) if _is_muct(path) else read_kaggle(path)]
-    if not path.is_dir():
+    if not path.exists():
         raise InputError(f"{path} does not exist; expected a folder of .pts files or Kaggle's training.csv or .zip")
+    if not path.is_dir():
+        raise InputError(
+            f"{path} is {kind_of(path)}; expected labelled faces: a folder of .pts files, or Kaggle's training.csv or "
+            ".zip"
+        )
     folders = [path, *sorted(p for p in path.iterdir() if p.is_dir())]
     sets = [read_ibug_folder(folder, schema) for folder in folders if any(folder.glob("*.pts"))]
-    if not sets:
-        raise InputError(f"no labelled faces in {path}; expected NAME.pts beside NAME.jpg, there or one folder below")
-    return sets
+    if sets:
+        return sets
+    for table in TABLES:
+        if (path / table).is_file():
+            return load(path / table, schema)
+    raise InputError(
+        f"no labelled faces in {path}; expected NAME.pts beside NAME.jpg, there or one folder below, or Kaggle's "
+        "training.csv or .zip"
+    )
 
 
 def _is_muct(path: Path) -> bool:

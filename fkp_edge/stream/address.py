@@ -19,6 +19,7 @@ __all__ = [
     "UdpAddress",
     "UnixAddress",
     "WebAddress",
+    "complete_address",
     "parse_address",
     "parse_page_address",
 ]
@@ -151,7 +152,9 @@ def parse_address(url: str) -> Address:
         return _unix(url)
     match = _URL.fullmatch(url)
     if match is None or not _fits(match):
-        raise StreamError(f"stream address {url!r} is not understood; expected {KINDS}")
+        meant = complete_address(url)
+        near = f"did you mean {meant}? " if meant != url and _URL.fullmatch(meant) else ""
+        raise StreamError(f"stream address {url!r} is not understood; {near}expected {KINDS}")
     port = int(match["port"])
     if port > 65535:
         raise StreamError(f"stream address {url!r} has port {port}; expected 0 to 65535")
@@ -174,6 +177,34 @@ def parse_address(url: str) -> Address:
             return MqttAddress(host, port, prefix, match["user"] or "", secure=scheme == "mqtts")
         case scheme:
             return WebAddress(host, port, match["path"] or "/", secure=scheme == "wss")
+
+
+DEFAULT_PORT = 8765
+
+
+def complete_address(text: str) -> str:
+    """The URL that a person means who writes less: HOST, HOST:PORT, PORT, or a socket's path.
+
+    What is a URL, or nothing of all that, comes back as it is. A live page's own URL becomes that of its stream.
+    """
+    if text.startswith("/"):
+        return f"unix://{text}"
+    scheme, is_url, rest = text.partition("://")
+    if is_url and scheme in ("http", "https"):
+        return f"{'wss' if scheme == 'https' else 'ws'}://{rest.partition('/')[0]}/stream"
+    if is_url and (scheme != "tcp" or re.search(r":\d+$", rest)):
+        return text
+    place = rest if is_url else text
+    if place.isdecimal():
+        return f"tcp://127.0.0.1:{place}"
+    if place.count(":") > 1 and not place.startswith("["):
+        place = f"[{place}]"
+    url = (
+        f"tcp://{place}"
+        if re.search(r"[^:]:\d+$", place) and not place.endswith("]")
+        else f"tcp://{place}:{DEFAULT_PORT}"
+    )
+    return url if _URL.fullmatch(url) else text
 
 
 def _fits(match: re.Match[str]) -> bool:

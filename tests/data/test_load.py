@@ -48,6 +48,36 @@ def test_a_kaggle_zip(tmp_path: Path, kaggle_row, write_csv):
     assert len(load(tmp_path / "training.zip")[0]) == 1
 
 
+@pytest.mark.parametrize("name", ["training.csv", "training.zip"])
+def test_a_folder_with_kaggles_file(tmp_path: Path, kaggle_row, write_csv, name: str):
+    path = write_csv(tmp_path / "training.csv", kaggle_row)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.write(path, path.name)
+        path.unlink()
+    assert [(faces.name, len(faces)) for faces in load(tmp_path)] == [("training", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("m.tflite", b"\0\0\0\0TFL3 and so on", "a model file"),
+        ("a.jpg", b"\xff\xd8\xff\xe0\x01", "a picture"),
+        ("a.mp4", b"\0\0\0\x18ftypmp42", "a video"),
+        ("notes.txt", b"words", "a text file"),
+        ("a.pts", b"version: 1", "the points of one picture"),
+        ("a.jsonl", b"{}", "a recording of points"),
+        ("odd", b"\0\1\2", "a file of an unknown kind"),
+        ("empty.txt", b"", "an empty file"),
+    ],
+)
+def test_a_file_that_holds_no_faces_is_told_what_it_is(tmp_path: Path, name: str, content: bytes, kind: str):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name} is {kind}; expected labelled faces: ")
+
+
 def test_kaggle_has_no_68_points(tmp_path: Path, kaggle_row, write_csv):
     path = write_csv(tmp_path / "training.csv", kaggle_row)
     with pytest.raises(InputError) as caught:
@@ -68,7 +98,8 @@ def test_a_folder_without_labels(tmp_path: Path):
     with pytest.raises(InputError) as caught:
         load(tmp_path)
     assert str(caught.value) == (
-        f"no labelled faces in {tmp_path}; expected NAME.pts beside NAME.jpg, there or one folder below"
+        f"no labelled faces in {tmp_path}; expected NAME.pts beside NAME.jpg, there or one folder below, or Kaggle's "
+        "training.csv or .zip"
     )
 
 

@@ -27,9 +27,11 @@ from fkp_edge.device.sources import (
     UrlSource,
     V4L2Source,
     VideoSource,
+    check_source,
     open_source,
     reopens,
     resolve_auto,
+    resolve_source,
     without_password,
 )
 from fkp_edge.device.sources.fakes import FakeVideoCapture
@@ -162,9 +164,9 @@ def test_a_truncated_video_is_an_error(video: Path) -> None:
 
 
 def test_a_video_without_frames_cannot_be_opened(tmp_path: Path) -> None:
-    path = tmp_path / "text.mp4"
-    path.write_text("no video")
-    with pytest.raises(SourceError, match=r"text.mp4 cannot be read as a video; expected a complete MP4"):
+    path = tmp_path / "noise.mp4"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(SourceError, match=r"noise.mp4 cannot be read as a video; expected a complete MP4"):
         VideoSource(path)
 
 
@@ -327,14 +329,14 @@ def test_files_that_are_no_devices_are_no_cameras(tmp_path: Path) -> None:
         ),
         (
             "/dev/null",
-            "source '/dev/null' is no file but a device or pipe; expected v4l2:0 for /dev/video0, or "
+            "source '/dev/null' is no file but a device or pipe; expected v4l2:0 for a camera, or "
             "gray:WIDTHxHEIGHT:/dev/null for raw frames from a pipe",
         ),
         ("v4l2:x", "source 'v4l2:x' has no device number; expected v4l2:0 for /dev/video0"),
         (
             "nowhere.mp4",
-            "source 'nowhere.mp4' does not exist; expected auto, picamera, v4l2:N, demo, a video file, a folder, "
-            "a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input",
+            "source 'nowhere.mp4' does not exist; expected auto, picamera, usb, v4l2:N, demo, a video file, "
+            "a folder, a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input",
         ),
     ],
 )
@@ -354,6 +356,45 @@ def test_auto_takes_the_pi_camera_then_another_then_the_demo(
     monkeypatch.setattr("fkp_edge.device.sources.list_cameras", lambda: cameras)
     monkeypatch.setattr("fkp_edge.device.sources.pi_camera_nodes", list)
     assert resolve_auto() == auto
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("0", "v4l2:0"),
+        ("/dev/video12", "v4l2:12"),
+        ("v4l2:1", "v4l2:1"),
+        ("webcam", "v4l2:2"),
+        ("usb", "v4l2:2"),
+        ("USB", "v4l2:2"),
+        ("picam", "picamera"),
+        ("Demo", "demo"),
+        ("clip.mp4", "clip.mp4"),
+    ],
+)
+def test_a_source_is_found_by_the_name_that_people_type(
+    monkeypatch: pytest.MonkeyPatch, text: str, source: str
+) -> None:
+    monkeypatch.setattr("fkp_edge.device.sources.list_cameras", lambda: [2, 3])
+    assert resolve_source(text) == source
+
+
+def test_a_folder_named_as_a_camera_is_that_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "webcam").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve_source("webcam") == "webcam"
+
+
+def test_usb_without_a_camera_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fkp_edge.device.sources.list_cameras", list)
+    check_source("usb")  # it may be plugged in later
+    with pytest.raises(SourceError, match="source 'usb': there is no USB camera"):
+        open_source("usb")
+
+
+def test_a_misspelt_source_is_told_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"source 'picamra' does not exist; .*; did you mean picamera\?"):
+        check_source("picamra")
 
 
 def test_a_pi_camera_without_picamera2_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

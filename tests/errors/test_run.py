@@ -20,16 +20,21 @@ FREE = "tcp://127.0.0.1:0"
 def test_run_on_a_missing_file(refused, tmp_path: Path):
     path = tmp_path / "none.mp4"
     assert refused("run", "--source", path, "--stream", FREE) == (
-        f"source '{path}' does not exist; expected auto, picamera, v4l2:N, demo, a video file, a folder, "
-        "a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
+        f"source '{path}' does not exist; expected auto, picamera, usb, v4l2:N, demo, a video file, "
+        "a folder, a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
     )
 
 
 def test_run_on_a_text_file_named_mp4(refused, text_file):
     path = text_file("a.mp4")
     assert refused("run", "--source", path, "--stream", FREE) == (
-        f"{path} cannot be read as a video; expected a complete MP4, AVI, MKV or the like"
+        f"{path} is a text file, no video; expected a complete MP4, AVI, MKV or the like"
     )
+
+
+def test_run_on_a_text_that_ffmpeg_would_show_letter_by_letter(refused, text_file):
+    path = text_file("notes.txt")
+    assert refused("run", "--source", path, "--stream", FREE).startswith(f"{path} is a text file, no video;")
 
 
 def test_run_on_a_video_cut_before_its_index(refused, video):
@@ -99,17 +104,19 @@ def test_run_beyond_loopback(refused, url: str):
     assert "--insecure" in error
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8765", "tcp://127.0.0.1", "http://127.0.0.1:8765", ""])
-def test_run_on_no_address(refused, url: str):
+@pytest.mark.parametrize(
+    ("url", "meant"), [("127.0.0.1:8765", "tcp://127.0.0.1:8765"), ("tcp://a", "tcp://a:8765"), ("", "")]
+)
+def test_run_on_no_address(refused, url: str, meant: str):
     assert refused("run", "--source", "demo", "--stream", url) == (
-        f"stream address {url!r} is not understood; "
+        f"stream address {url!r} is not understood; {f'did you mean {meant}? ' if meant else ''}"
         "expected tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc:// or opentrack://HOST:PORT, "
         "or mqtt://HOST:PORT"
     )
 
 
 def test_watch_a_stream_of_another_kind(refused):
-    assert "'http://127.0.0.1:8765' is not understood; expected tcp:" in refused("watch", "http://127.0.0.1:8765")
+    assert "'rtsp://127.0.0.1:8765' is not understood; expected tcp:" in refused("watch", "rtsp://127.0.0.1:8765")
 
 
 def test_run_sending_datagrams_beyond_loopback(refused):

@@ -4,7 +4,7 @@ import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import TcpAddress, UnixAddress, WebAddress, parse_address
-from fkp_edge.stream.address import parse_page_address
+from fkp_edge.stream.address import complete_address, parse_page_address
 
 URLS = ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535", "udp://10.0.0.7:9000"]
 URLS += ["ws://127.0.0.1:8766", "ws://[::1]:8080/stream", "wss://pi.local:443", "unix:///run/fkp.sock", "unix://here"]
@@ -53,7 +53,7 @@ def test_a_unix_socket_is_loopback():
     ],
 )
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(StreamError, match="is not understood; expected tcp://HOST:PORT, ws://"):
+    with pytest.raises(StreamError, match=r"is not understood; (did you mean \S+\? )?expected tcp://HOST:PORT, ws://"):
         parse_address(url)
 
 
@@ -89,3 +89,30 @@ def test_beyond_loopback(host):
 )
 def test_pages_are_what_a_browser_opens(text, url):
     assert str(parse_page_address(text)) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("localhost:8765", "tcp://localhost:8765"),
+        ("localhost", "tcp://localhost:8765"),
+        ("raspberrypi.local", "tcp://raspberrypi.local:8765"),
+        ("tcp://raspberrypi.local", "tcp://raspberrypi.local:8765"),
+        ("192.168.1.7:9000", "tcp://192.168.1.7:9000"),
+        ("9000", "tcp://127.0.0.1:9000"),
+        ("::1", "tcp://[::1]:8765"),
+        ("[::1]:9", "tcp://[::1]:9"),
+        ("/run/fkp-edge/points.sock", "unix:///run/fkp-edge/points.sock"),
+        ("http://pi.local:8080/", "ws://pi.local:8080/stream"),
+        ("udp://127.0.0.1:9", "udp://127.0.0.1:9"),
+        ("tcp://127.0.0.1:9", "tcp://127.0.0.1:9"),
+        ("no host at all", "no host at all"),
+    ],
+)
+def test_an_address_is_completed_from_what_people_type(text: str, url: str):
+    assert complete_address(text) == url
+
+
+def test_an_address_without_its_scheme_is_told_the_whole_one():
+    with pytest.raises(StreamError, match=r"'localhost:8765' is not understood; did you mean tcp://localhost:8765\? "):
+        parse_address("localhost:8765")

@@ -83,5 +83,5 @@ def test_nothing_there_is_exit_code_1(capsys: pytest.CaptureFixture[str]):
 
 
 def test_no_address_is_exit_code_2(capsys: pytest.CaptureFixture[str]):
-    assert main(["status", "nowhere"]) == 2
-    assert "stream address 'nowhere' is not understood" in capsys.readouterr().err
+    assert main(["status", "no where"]) == 2
+    assert "stream address 'no where' is not understood" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 
@@ -31,11 +32,17 @@ __all__ = [
     "open_source",
     "reopens",
     "resolve_auto",
+    "resolve_source",
     "what_it_gives",
     "without_password",
 ]
 
 PIPES = ("gray", "yuv420")
+NAMES = ("auto", "picamera", "usb", "demo")
+ALIASES = {
+    **dict.fromkeys(("webcam", "camera", "v4l2"), "usb"),
+    **dict.fromkeys(("picamera2", "picam", "libcamera", "csi"), "picamera"),
+}
 
 
 def resolve_auto() -> str:
@@ -51,6 +58,40 @@ def resolve_auto() -> str:
     if nodes := pi_camera_nodes():
         raise SourceError(f"a Pi camera is there ({nodes[0]}), but picamera2 cannot be imported; {INSTALL}")
     return "demo"
+
+
+def resolve_source(text: str) -> str:
+    """The source that a person means: `0` and /dev/video0 are v4l2:0, `webcam` and `usb` the first V4L2 camera.
+
+    Raises:
+        SourceError: `auto` finds a Pi camera without picamera2, or there is no V4L2 camera.
+    """
+    name = _canonical(text)
+    if name == "auto":
+        return resolve_auto()
+    if name == "usb":
+        cameras = list_cameras()
+        if not cameras:
+            raise SourceError(f"source {text!r}: there is no USB camera; plug one in, or expected picamera or demo")
+        return f"v4l2:{cameras[0]}"
+    return name
+
+
+def _canonical(text: str) -> str:
+    """One name for each camera, however it is written; whatever else comes back as it is, files of such names too."""
+    name = text.lower()
+    if text in NAMES:
+        return text
+    if not text.startswith("/dev/") and Path(text).exists():
+        return text
+    if name in NAMES or name in ALIASES:
+        return ALIASES.get(name, name)
+    if re.fullmatch(r"\d{1,3}", text):
+        return f"v4l2:{int(text)}"
+    node = str(Path(text).resolve()) if text.startswith("/dev/v4l/") else text  # names that last, by port or serial
+    if match := re.fullmatch(r"/dev/video(\d{1,3})", node):
+        return f"v4l2:{match[1]}"
+    return text
 
 
 def reopens(source: Source) -> bool:
@@ -69,6 +110,7 @@ def check_source(text: str) -> None:
     Raises:
         InputError: see `open_source`.
     """
+    text = _canonical(text)
     kind = text.split(":")[0]
     if kind == "v4l2":
         if not re.fullmatch(r"v4l2:\d{1,3}", text):
@@ -77,15 +119,15 @@ def check_source(text: str) -> None:
         _, _, pipe = parse_pipe(text)
         if pipe is not None and not pipe.exists():
             raise InputError(f"source {text!r}: {pipe} does not exist; make it with mkfifo")
-    elif text not in ("demo", "picamera") and not _is_url(text):
+    elif text not in NAMES and not _is_url(text):
         _check_path(text)
 
 
 def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None = None) -> Source:
-    """The source that `text` names: picamera, v4l2:N, demo, a URL, a pipe, a video file or a folder.
+    """The source that `text` names: auto, picamera, usb, v4l2:N, demo, a URL, a pipe, a video file or a folder.
 
     Args:
-        text: as on the command line; `auto` is resolved by `resolve_auto` first.
+        text: as on the command line; see `resolve_source`.
         pace: recordings and the demo run at their own speed; without, as fast as they are read.
         camera: what to ask a camera for.
 
@@ -94,6 +136,7 @@ def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None =
         SourceError: the camera or video cannot be opened.
     """
     check_source(text)
+    text = resolve_source(text)
     camera = camera or CameraSettings()
     if text == "demo":
         return DemoSource(pace=pace)
@@ -120,12 +163,14 @@ def _check_path(text: str) -> None:
         raise InputError(f"source {text!r} is not UTF-8; rename the file") from None
     path = Path(text)
     if not text or not path.exists():
+        near = difflib.get_close_matches(text.lower(), [*NAMES, *ALIASES], n=1, cutoff=0.7)
         raise InputError(
-            f"source {without_password(text)!r} does not exist; expected auto, picamera, v4l2:N, demo, a video file, "
-            "a folder, a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
+            f"source {without_password(text)!r} does not exist; expected auto, picamera, usb, v4l2:N, demo, a video "
+            "file, a folder, a URL such as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT for frames on standard input"
+            f"{f'; did you mean {near[0]}?' if near else ''}"
         )
     if not path.is_file() and not path.is_dir():
         raise InputError(
-            f"source {text!r} is no file but a device or pipe; expected v4l2:0 for /dev/video0, or "
+            f"source {text!r} is no file but a device or pipe; expected v4l2:0 for a camera, or "
             f"gray:WIDTHxHEIGHT:{text} for raw frames from a pipe"
         )

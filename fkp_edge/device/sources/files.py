@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from fkp_edge.data import find_pictures, read_picture
+from fkp_edge.data.file_kinds import kind_of
 from fkp_edge.device.sources.pace import Pace
 from fkp_edge.errors import SourceError
 from fkp_edge.observation import Frame
@@ -46,6 +47,8 @@ class VideoSource(_Recording):
         """
         if not path.is_file():
             raise SourceError(f"{path} does not exist; expected a video file, a folder of pictures or a camera")
+        if (kind := kind_of(path)) in ("a text file", "a model file"):  # FFmpeg shows text as pictures of letters
+            raise SourceError(f"{path} is {kind}, no video; expected a complete MP4, AVI, MKV or the like")
         self._capture = cv2.VideoCapture(str(path.absolute()))  # FFmpeg takes the start of `a:b.mp4` for a protocol
         if not self._capture.isOpened():
             raise SourceError(f"{path} cannot be read as a video; expected a complete MP4, AVI, MKV or the like")
