@@ -5,7 +5,7 @@ DEV := .venv-dev/.installed
 ARGS ?=
 DATA ?= ../shared/data
 FKP := .venv-dev/bin/fkp-edge
-MODELS := fkp_edge/models
+MODELS := fkp_edge/model/shipped
 RESULTS := benchmarks/results
 
 .PHONY: help run bench device-env test lint types check-imports test-extras test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv

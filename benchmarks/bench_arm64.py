@@ -24,7 +24,7 @@ from emulated_pi import BOARDS, HERE, USERLANDS
 from mediapipe_network import MODEL, fetch_network, network_record
 from performance_page import PAGE, fill, table
 
-from fkp_edge.models import shipped_model
+from fkp_edge.model.shipped import shipped_model
 
 INSTRUCTIONS, ENGINE = (HERE / "results" / name for name in ("instructions.json", "engine_arm64.json"))
 TOLERANCE_PERCENT = 0.5

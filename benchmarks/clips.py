@@ -14,8 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fkp_edge.stream.messages import FaceMessage, ObservationMessage
-from fkp_edge.stream.recording import read_recording
+from fkp_edge.stream.protocol.messages import FaceMessage, ObservationMessage
+from fkp_edge.stream.recording.recording import read_recording
 
 
 def run(source: str) -> dict[str, Any]:

@@ -26,13 +26,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import extract
+from fkp_edge.core.keypoints import IBUG68
 from fkp_edge.data import load_one
-from fkp_edge.evaluate import evaluate
-from fkp_edge.geometry import extract
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import IBUG68
-from fkp_edge.metrics import FAILURE, bootstrap_interval
-from fkp_edge.models import shipped_model
+from fkp_edge.evaluation.evaluate import evaluate
+from fkp_edge.evaluation.metrics import FAILURE, bootstrap_interval
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 SETS = ("test/afw", "test/ytf")
 YAW_BINS = (15, 30, 45)

@@ -21,18 +21,18 @@ from emulated_pi import BOARDS
 from instructions import count
 
 from fkp_edge import data
-from fkp_edge.comparison import compare, labelled_crops, predict_crops
-from fkp_edge.convert.candidates import Job, prepare_job
+from fkp_edge.convert.attempts import Job, prepare_job
 from fkp_edge.convert.cards import keypoint_model
 from fkp_edge.convert.pages import write_report
 from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.run import convert
+from fkp_edge.core.keypoints import FKP15
+from fkp_edge.core.settings import read_toml
 from fkp_edge.data import FaceSet
-from fkp_edge.device.haar import PERMISSIVE, HaarDetector
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import FKP15
-from fkp_edge.settings import read_toml
+from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector
+from fkp_edge.evaluation.comparison import compare, labelled_crops, predict_crops
+from fkp_edge.model.interpreter import KeypointModel, open_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULT = REPOSITORY / "benchmarks/results/convert.json"

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from fkp_edge.core.geometry import Crop, box_around, crop_from_box, crop_from_labels, crop_from_track, iou
+from fkp_edge.core.keypoints import FKP15, from_ibug68
+from fkp_edge.core.observation import State
 from fkp_edge.data import read_picture, read_scenes
-from fkp_edge.device.engine import Engine
-from fkp_edge.device.haar import HaarDetector, HaarSettings
-from fkp_edge.device.search import InlineSearch
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+from fkp_edge.device.detection.search import InlineSearch
 from fkp_edge.device.sources import DemoSource, Source, VideoSource
-from fkp_edge.geometry import Crop, box_around, crop_from_box, crop_from_labels, crop_from_track, iou
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import FKP15, from_ibug68
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import State
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 COLUMNS = ("shift_x", "shift_y", "log_scale", "roll_deg")
 

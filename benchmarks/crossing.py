@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import Crop, crop_from_track
+from fkp_edge.core.observation import Face, Frame
 from fkp_edge.data import read_picture
-from fkp_edge.device.engine import Engine, EngineSettings
-from fkp_edge.device.haar import HaarDetector
-from fkp_edge.device.search import InlineSearch
-from fkp_edge.geometry import Crop, crop_from_track
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import Face, Frame
+from fkp_edge.device.detection.haar import HaarDetector
+from fkp_edge.device.detection.search import InlineSearch
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 SIZE = (640, 360)
 RATE = 30

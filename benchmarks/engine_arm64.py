@@ -22,8 +22,8 @@ import numpy as np
 from emulated_pi import BOARDS, HERE, USERLANDS, emulator, read_marks, stop, versions
 
 from fkp_edge.device.sources import DemoSource
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 FRAMES = 60
 MODELS = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))

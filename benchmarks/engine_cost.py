@@ -17,13 +17,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkp_edge.device.engine import Engine
-from fkp_edge.device.haar import HaarDetector
-from fkp_edge.device.search import InlineSearch
+from fkp_edge.core.observation import State
+from fkp_edge.device.detection.haar import HaarDetector
+from fkp_edge.device.detection.search import InlineSearch
 from fkp_edge.device.sources import DemoSource
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import State
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 ROUNDS = 20
 

@@ -28,16 +28,16 @@ from growth_page import SVG, page, plot
 from numpy.typing import NDArray
 from performance_page import PAGE, fill
 
+from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.keypoints import FKP15
+from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.data.portrait import portrait, portrait_points
 from fkp_edge.device.board import read_board
-from fkp_edge.device.engine import Engine, EngineSettings
-from fkp_edge.device.haar import HaarDetector, HaarSettings
-from fkp_edge.device.search import InlineSearch
-from fkp_edge.geometry import crop_from_track
-from fkp_edge.interpreter import open_model
-from fkp_edge.keypoints import FKP15
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import Frame, Observation, State
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+from fkp_edge.device.detection.search import InlineSearch
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 from fkp_edge.stream import Hello, LineServer, TcpAddress, encode, from_observation
 
 SIZES = ((320, 240), (640, 480), (960, 720), (1280, 720), (1920, 1080))

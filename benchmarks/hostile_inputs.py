@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.errors import FkpEdgeError
-from fkp_edge.keypoints import FKP15
 from fkp_edge.stream import FaceMessage, Hello, ObservationMessage, decode_client, decode_server, encode, parse_address
-from fkp_edge.stream.datagrams import decode_datagram, encode_datagram
-from fkp_edge.stream.lines import LineBuffer
-from fkp_edge.stream.messages import MAX_CLIENT_LINE_BYTES, Auth, Ping
-from fkp_edge.stream.recording import read_recording
+from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
+from fkp_edge.stream.protocol.lines import LineBuffer
+from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES, Auth, Ping
+from fkp_edge.stream.recording.recording import read_recording
 from fkp_edge.stream.web.uploads import find_faces
 
 __all__ = ["HELLO", "TOKEN", "attack_parsers", "attack_slowly", "attack_sockets", "seen"]

@@ -28,7 +28,7 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 from emulated_pi import BOARDS, HERE, Board, emulator, read_marks, stop, versions
 
-from fkp_edge.model_file import read_model_file
+from fkp_edge.model.file import read_model_file
 
 INVOKES = 5
 

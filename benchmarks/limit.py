@@ -24,13 +24,13 @@ from performance_page import PAGE, fill, table
 
 from fkp_edge.bench.pictures import frame_at, record_frames
 from fkp_edge.bench.timeline import Timeline
+from fkp_edge.core.observation import State
 from fkp_edge.device.board import read_board
-from fkp_edge.device.engine import Engine
-from fkp_edge.device.search import SearchSettings, open_search
-from fkp_edge.interpreter import open_model
-from fkp_edge.litert import find_runtime
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import State
+from fkp_edge.device.detection.search import SearchSettings, open_search
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.runtimes import find_runtime
+from fkp_edge.model.shipped import shipped_model
 
 SHAPES = ((1, 48, 256), (1, 28, 256), (3, 28, 256), (3, 14, 256))
 """Kernel, side and channels of the yardsticks; the fastest counts."""

@@ -18,16 +18,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fkp_edge.device.engine import Engine, EngineSettings
-from fkp_edge.device.haar import HaarDetector
+from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.device.detection.haar import HaarDetector
+from fkp_edge.device.detection.rotated import TurningDetector
+from fkp_edge.device.detection.search import SearchSettings, ThreadedSearch
 from fkp_edge.device.runtime import Runtime
-from fkp_edge.device.search import SearchSettings, ThreadedSearch
 from fkp_edge.device.sources import DemoSource, FakeCamera
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.turning import TurningDetector
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import Frame, Observation, State
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 RATE = 30
 ROUNDS = 5

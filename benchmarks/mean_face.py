@@ -1,4 +1,4 @@
-"""The 3D mean face of fkp_edge/device/pose.py, and how far the network's poses lie from those of the labels.
+"""The 3D mean face of fkp_edge/device/tracking/pose.py, and how far the network's poses lie from those of the labels.
 
 Usage: python benchmarks/mean_face.py DATA OUT.json     (DATA has train/lfpw, train/helen and test/afw)
 
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
-from fkp_edge.device.pose import head_pose
-from fkp_edge.device.sight import settle
+from fkp_edge.core.geometry import crop_from_labels
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.geometry import crop_from_labels
-from fkp_edge.interpreter import open_model
-from fkp_edge.keypoints import FKP15
-from fkp_edge.models import shipped_model
+from fkp_edge.device.tracking.pose import head_pose
+from fkp_edge.device.tracking.refinement import settle
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 Array = NDArray[np.float64]
 ROUNDS = 400

@@ -25,22 +25,22 @@ from typing import Any
 
 import msgspec
 
-from fkp_edge.convert.candidates import unshifted_mean
+from fkp_edge.convert.attempts import unshifted_mean
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.load import load_network
 from fkp_edge.convert.quantize import calibration_crops, to_float, to_int8
 from fkp_edge.convert.recipe import Foreign
 from fkp_edge.data import read_kaggle
-from fkp_edge.evaluate import evaluate
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.model_file import write_model_file
+from fkp_edge.evaluation.evaluate import evaluate
+from fkp_edge.model.file import write_model_file
+from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.train.backend import keras
-from fkp_edge.train.kinds import read_recipe
 from fkp_edge.train.published.knn import nearest_points
 from fkp_edge.train.published.missing import prepared
 from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
 from fkp_edge.train.published.rows import load_rows, split_rows
 from fkp_edge.train.published.run import figures_of, train_knn, train_published
+from fkp_edge.train.registry import read_recipe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPES = REPOSITORY / "train" / "published"

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from fkp_edge.data import Scene, read_scenes
-from fkp_edge.device.haar import HaarDetector, HaarSettings
-from fkp_edge.device.stills import StillFinder
-from fkp_edge.evaluate import evaluate_scenes
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.evaluation.evaluate import evaluate_scenes
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 PEOPLE = Path(__file__).with_name("people_nobody_annotated.json")
 SHOWN = ("faces", "score_auc", "false_boxes", "found_percent", "false_faces_per_photograph")

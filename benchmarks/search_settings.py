@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from tilted_search import FOUND_NME, confirmed
 
 from fkp_edge import data
+from fkp_edge.core.geometry import Box, crop_from_box
+from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.data import Scene
-from fkp_edge.device.haar import HaarDetector, HaarSettings, find_cascade
-from fkp_edge.device.search import SearchSettings
-from fkp_edge.geometry import Box, crop_from_box
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import FKP15, from_ibug68
-from fkp_edge.metrics import face_nme
-from fkp_edge.models import shipped_model
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
+from fkp_edge.device.detection.search import SearchSettings
+from fkp_edge.evaluation.metrics import face_nme
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 SETS = ("val/scenes", "test/scenes")
 DEFAULT = SearchSettings()

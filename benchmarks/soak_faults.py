@@ -41,7 +41,7 @@ from faults.witness import Testimony, watch
 from fkp_edge.device.board import read_board
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.stream import ObservationMessage
-from fkp_edge.stream.recording import read_recording
+from fkp_edge.stream.recording.recording import read_recording
 
 WARM_SHARE = 0.15
 """Of the time: three of twenty minutes."""

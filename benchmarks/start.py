@@ -22,8 +22,8 @@ from performance_page import PAGE, fill, table
 
 from fkp_edge.bench.start import Watched, watch_run
 from fkp_edge.device.board import read_board
-from fkp_edge.model_file import read_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.shipped import shipped_model
 
 MOST_START_S, MOST_MB, MOST_AGE_MS = 1.0, 150.0, 25.0
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fkp_edge.data import read_picture, read_scenes
-from fkp_edge.device.haar import HaarDetector, HaarSettings
-from fkp_edge.device.stills import StillFinder, StillSettings
-from fkp_edge.evaluate import evaluate_scenes
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.evaluation.evaluate import evaluate_scenes
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 SEARCHES = ((1.1, 3), (1.1, 1), (1.05, 1))
 SCORES = (0.5, 0.6, 0.7, 0.8, 0.9)

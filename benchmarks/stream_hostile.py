@@ -31,9 +31,9 @@ from typing import Any
 from aiohttp import web
 from hostile_inputs import HELLO, TOKEN, attack_parsers, attack_slowly, attack_sockets, seen
 
-from fkp_edge.keypoints import FKP15
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.stream import LineServer, ObservationMessage, TcpAddress, WebAddress, connect, encode
-from fkp_edge.stream.line_client import Limits
+from fkp_edge.stream.server.connection import Limits
 from fkp_edge.stream.web import PUBLIC, LineSockets, LivePage, PageParts, WebServer
 from fkp_edge.stream.web.server import WebLimits
 

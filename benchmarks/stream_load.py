@@ -29,16 +29,16 @@ from typing import Any
 
 import numpy as np
 
-from fkp_edge.device.engine import Engine
-from fkp_edge.device.haar import HaarDetector
-from fkp_edge.device.search import InlineSearch
+from fkp_edge.core.observation import Frame
+from fkp_edge.device.detection.haar import HaarDetector
+from fkp_edge.device.detection.search import InlineSearch
 from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import Frame
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 from fkp_edge.stream import Hello, TcpAddress, WebAddress, encode, from_observation
-from fkp_edge.stream.outputs import Outputs
+from fkp_edge.stream.server.publishers import Outputs
 
 RATE = 30
 TCP, WS = 200, 50

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
-from fkp_edge.device.haar import HaarDetector
-from fkp_edge.device.sight import Sight, settle
+from fkp_edge.core.geometry import Crop, crop_from_box
+from fkp_edge.core.keypoints import FKP15, from_ibug68
+from fkp_edge.device.detection.haar import HaarDetector
+from fkp_edge.device.detection.rotated import TURNS, TurningDetector
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.turning import TURNS, TurningDetector
-from fkp_edge.geometry import Crop, crop_from_box
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import FKP15, from_ibug68
-from fkp_edge.metrics import face_nme
-from fkp_edge.models import shipped_model
+from fkp_edge.device.tracking.refinement import Sight, settle
+from fkp_edge.evaluation.metrics import face_nme
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 ANGLES = (0, 20, 35, 50)
 FOUND_SCORE = 0.9

@@ -25,8 +25,8 @@ from fkp_edge.bench.records import (
     Software,
     Start,
 )
-from fkp_edge.comparison import Comparison, Loss
 from fkp_edge.device.board import Board
+from fkp_edge.evaluation.comparison import Comparison, Loss
 
 HERE = Path(__file__).parent
 SCHEMA = HERE / "bench.schema.json"

@@ -2,6 +2,6 @@
 
 import sys
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 
 sys.exit(main())

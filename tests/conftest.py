@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from fkp_edge.core.geometry import Crop
+from fkp_edge.core.keypoints import FKP15, IBUG68
 from fkp_edge.data import FaceSet
 from fkp_edge.data.kaggle import COLUMNS
 from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.geometry import Crop
-from fkp_edge.keypoints import FKP15, IBUG68
-from fkp_edge.model_file import Card
-from fkp_edge.models import shipped_model
+from fkp_edge.model.file import Card
+from fkp_edge.model.shipped import shipped_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

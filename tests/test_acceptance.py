@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fkp_edge.models import shipped_model
+from fkp_edge.model.shipped import shipped_model
 
 INT8, FLOAT32, SMALL = "keypoints-int8.tflite", "keypoints-float32.tflite", "keypoints-small-int8.tflite"
 INT8_68, FLOAT32_68 = "keypoints68-int8.tflite", "keypoints68-float32.tflite"

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from fkp_edge.bench.compare import BETWEEN_RUNS_PERCENT, Change
-from fkp_edge.interpreter import list_operators, open_model
-from fkp_edge.keypoints import IBUG68
-from fkp_edge.model_file import read_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.core.keypoints import IBUG68
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.interpreter import list_operators, open_model
+from fkp_edge.model.shipped import shipped_model
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from fkp_edge.cli import build_parser
-from fkp_edge.device.pose import MEAN_FACE
-from fkp_edge.device.smoothing import SmoothingSettings
-from fkp_edge.interpreter import open_model
-from fkp_edge.model_file import read_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.cli.main import build_parser
+from fkp_edge.device.tracking.pose import MEAN_FACE
+from fkp_edge.device.tracking.smoothing import SmoothingSettings
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.cli import build_parser
+from fkp_edge.cli.main import build_parser
 from fkp_edge.data.kaggle import COLUMNS
 from fkp_edge.data.portrait import portrait
 
@@ -89,7 +89,7 @@ WAYS: dict[str, Run | Left] = {
         {"tcp://raspberrypi.local:8765": "STREAM --count 3"}, watches=True
     ),
     "fkp-edge run --web 127.0.0.1:8080 --preview": Run({**DEMO, ":8080": ":0"}),
-    "fkp-edge eval fkp_edge/models/keypoints-*.tflite --data DATA/test --scenes --json": Left(DATA),
+    "fkp-edge eval fkp_edge/model/shipped/keypoints-*.tflite --data DATA/test --scenes --json": Left(DATA),
     "fkp-edge verify keypoints-int8": Run(),
     "fkp-edge run --record me.jsonl": Run({**DEMO, "me.jsonl": "new.jsonl"}),
     "fkp-edge export me.jsonl --out me.csv": Run(),
@@ -249,7 +249,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the commands read: everything in it is shipped or drawn."""
     folder = tmp_path_factory.mktemp("inputs")
-    models = REPOSITORY / "fkp_edge/models"
+    models = REPOSITORY / "fkp_edge/model/shipped"
     for name, shipped in (
         ("mine-int8.tflite", "keypoints-int8.tflite"),
         ("place.tflite", "keypoints-int8.tflite"),

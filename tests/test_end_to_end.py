@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.keypoints import FKP15
-from fkp_edge.metrics import face_nme
-from fkp_edge.models import shipped_model
+from fkp_edge.evaluation.metrics import face_nme
+from fkp_edge.model.shipped import shipped_model
 from fkp_edge.stream import ObservationMessage, connect
 
 COMMAND = [sys.executable, "-m", "fkp_edge"]

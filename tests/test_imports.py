@@ -10,10 +10,10 @@ import pytest
 import fkp_edge
 
 BANNED = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "pandas", "sklearn", "matplotlib")
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.commands.train", "fkp_edge.commands.convert")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.cli.train", "fkp_edge.cli.convert")
 EXTRAS = {
     "fkp_edge.stream.web": ("aiohttp", "web"),
-    "fkp_edge.stream.ws_client": ("aiohttp", "web"),
+    "fkp_edge.stream.client.websocket": ("aiohttp", "web"),
     "fkp_edge.stream.adapters.osc": ("pythonosc", "osc"),
     "fkp_edge.stream.adapters.mqtt": ("paho", "mqtt"),
 }
@@ -49,7 +49,7 @@ def test_the_device_part_imports_without_desktop_libraries():
 
 def test_the_walk_finds_every_part():
     parts = {name.split(".")[1] for name in device_modules()}
-    assert {"bench", "data", "device", "stream", "models", "geometry", "model_file", "commands", "cli"} <= parts
+    assert {"app", "bench", "cli", "core", "data", "device", "evaluation", "model", "report", "stream"} <= parts
 
 
 @pytest.mark.parametrize("module", EXTRAS)
@@ -82,5 +82,5 @@ def test_the_stream_part_imports_with_msgspec_alone():
 
 
 def test_the_command_line_starts_without_any_library():
-    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert", "msgspec"), ["fkp_edge.cli"])
+    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert", "msgspec"), ["fkp_edge.cli.main"])
     assert done.stdout == "1 imported\n", done.stderr

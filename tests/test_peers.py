@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import Crop
+from fkp_edge.core.keypoints import FKP15, IBUG68
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import Crop
-from fkp_edge.interpreter import open_model
-from fkp_edge.keypoints import FKP15, IBUG68
-from fkp_edge.models import shipped_model
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PEERS = REPOSITORY / "benchmarks/peers"

@@ -13,7 +13,7 @@ from hostile_inputs import mangled
 
 from faults.camera import abort
 from fkp_edge.stream import encode
-from fkp_edge.stream.messages import Auth, Ping
+from fkp_edge.stream.protocol.messages import Auth, Ping
 
 __all__ = ["CLIENT_FAULTS", "Door"]
 

@@ -17,7 +17,7 @@ import msgspec
 
 from faults.pictures import LARGEST
 from fkp_edge.stream import Hello, ObservationMessage, connect
-from fkp_edge.stream.messages import FaceMessage
+from fkp_edge.stream.protocol.messages import FaceMessage
 
 __all__ = ["Consistency", "watch"]
 

@@ -14,8 +14,8 @@ import numpy as np
 from matching import own_crop
 from numpy.typing import NDArray
 
-from fkp_edge.keypoints import FKP15, Points
-from fkp_edge.metrics import FAILURE, bootstrap_interval, face_nme
+from fkp_edge.core.keypoints import FKP15, Points
+from fkp_edge.evaluation.metrics import FAILURE, bootstrap_interval, face_nme
 
 Floats = NDArray[np.float64]
 Faces = NDArray[np.floating]

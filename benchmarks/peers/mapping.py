@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.keypoints import FKP15, Points, from_ibug68
+from fkp_edge.core.keypoints import FKP15, Points, from_ibug68
 
 MEDIAPIPE: dict[str, tuple[int, ...]] = {
     # the six points of each lid that lie as iBUG's do, whose mean is what our labels call the centre

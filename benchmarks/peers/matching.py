@@ -10,9 +10,9 @@ import numpy as np
 from mapping import to_fkp15
 from numpy.typing import NDArray
 
-from fkp_edge.evaluate import MATCH, judge_boxes
-from fkp_edge.geometry import Box, Crop, box_around, crop_from_labels, crop_from_track, iou
-from fkp_edge.keypoints import FKP15, Points
+from fkp_edge.core.geometry import Box, Crop, box_around, crop_from_labels, crop_from_track, iou
+from fkp_edge.core.keypoints import FKP15, Points
+from fkp_edge.evaluation.evaluate import MATCH, judge_boxes
 
 Usual = tuple[float, float, float]
 """A detector's framing: its box's middle x, y and its side, in the crop that the labels ask for."""

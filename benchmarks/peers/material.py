@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import Box
+from fkp_edge.core.keypoints import FKP15, Points, from_ibug68
 from fkp_edge.data import load_one, read_picture, read_scenes
 from fkp_edge.device.sources import DemoSource
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import Box
-from fkp_edge.keypoints import FKP15, Points, from_ibug68
 
 CHIPS = ("val/lfpw", "val/helen", "val/ytf", "test/afw", "test/ytf")
 SCENES = "test/scenes"

@@ -23,8 +23,8 @@ from matching import (
 from material import CHIPS, SCENES, Photographs
 from videos import Found, read
 
-from fkp_edge.geometry import Box
-from fkp_edge.keypoints import Points
+from fkp_edge.core.geometry import Box
+from fkp_edge.core.keypoints import Points
 
 HAND = ("val/lfpw", "val/helen")
 FITTED_ON = {"test/afw": HAND, "test/ytf": ("val/ytf",), SCENES: HAND}

@@ -13,8 +13,8 @@ from mapping import to_fkp15
 from material import Video
 from speed import Clocks, Mask, describe, tracked_frames
 
-from fkp_edge.keypoints import FKP15
-from fkp_edge.metrics import face_nme
+from fkp_edge.core.keypoints import FKP15
+from fkp_edge.evaluation.metrics import face_nme
 
 TRACKING = ("int8", "float32", "mediapipe")
 """Peers that go on from the frame before."""

@@ -17,9 +17,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from fkp_edge.stream import messages
-from fkp_edge.stream.datagrams import encode_datagram
-from fkp_edge.stream.messages import (
+from fkp_edge.stream.protocol import messages
+from fkp_edge.stream.protocol.datagrams import encode_datagram
+from fkp_edge.stream.protocol.messages import (
     Auth,
     ErrorMessage,
     FaceMessage,
@@ -102,7 +102,9 @@ def table(kind: type[msgspec.Struct]) -> str:
 
 def type_text(hint: Any) -> str:
     """A Python type as readers of JSON say it."""
-    text = re.sub(r"typing\.|fkp_edge\.stream\.messages\.", "", hint.__name__ if isinstance(hint, type) else str(hint))
+    text = re.sub(
+        r"typing\.|fkp_edge\.stream\.protocol\.messages\.", "", hint.__name__ if isinstance(hint, type) else str(hint)
+    )
     for pattern, words in (
         (r"^tuple\[tuple\[float, float\], \.\.\.\]$", "array of [x, y]"),
         (r"^tuple\[str, \.\.\.\]$", "array of strings"),

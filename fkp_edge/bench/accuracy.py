@@ -12,12 +12,12 @@ import numpy as np
 
 from fkp_edge import data
 from fkp_edge.bench.records import Accuracy, latency
-from fkp_edge.comparison import Comparison, LabelledCrops, compare, error_by_face, labelled_crops
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.keypoints import Points
-from fkp_edge.metrics import point_distances
+from fkp_edge.evaluation.comparison import Comparison, LabelledCrops, compare, error_by_face, labelled_crops
+from fkp_edge.evaluation.metrics import point_distances
+from fkp_edge.model.interpreter import KeypointModel
 
 __all__ = ["measure_accuracy"]
 

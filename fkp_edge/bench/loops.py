@@ -11,14 +11,14 @@ from fkp_edge.bench.pictures import PacedFrames, frame_at, is_camera
 from fkp_edge.bench.receiver import Receiver
 from fkp_edge.bench.records import STAGES, Loop, OpenLoop, latency
 from fkp_edge.bench.timeline import Timeline
-from fkp_edge.closing import Closing
-from fkp_edge.device.engine import Engine
+from fkp_edge.core.closing import Closing
+from fkp_edge.core.observation import Frame, Observation
+from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.runtime import Runtime
-from fkp_edge.device.search import SearchSettings, open_search
 from fkp_edge.device.sources import Source, open_source
+from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.errors import SourceError, StreamError
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame, Observation
+from fkp_edge.model.interpreter import KeypointModel
 from fkp_edge.stream import Hello, LineServer, TcpAddress, encode, from_observation
 
 __all__ = ["RATE", "ClosedLoop", "measure_open_loop"]

@@ -11,9 +11,9 @@ import numpy as np
 
 import fkp_edge
 from fkp_edge.bench.records import Software
+from fkp_edge.core.subprocesses import run_program
 from fkp_edge.device.board import Board
-from fkp_edge.litert import find_runtime
-from fkp_edge.programs import run_program
+from fkp_edge.model.runtimes import find_runtime
 
 __all__ = ["read_software", "warnings"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fkp_edge.closing import Closing
+from fkp_edge.core.closing import Closing
+from fkp_edge.core.observation import Frame
 from fkp_edge.device.sources import open_source
 from fkp_edge.device.sources.pace import Pace
 from fkp_edge.errors import InputError, SourceError
-from fkp_edge.observation import Frame
 
 __all__ = ["PacedFrames", "frame_at", "is_camera", "record_frames"]
 

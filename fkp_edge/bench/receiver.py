@@ -13,10 +13,10 @@ import time
 
 import msgspec
 
-from fkp_edge.closing import Closing
+from fkp_edge.core.closing import Closing
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.client import connect
-from fkp_edge.stream.messages import ObservationMessage
+from fkp_edge.stream.client.connection import connect
+from fkp_edge.stream.protocol.messages import ObservationMessage
 
 __all__ = ["Receiver"]
 

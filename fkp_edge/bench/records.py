@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from fkp_edge.comparison import Comparison
+from fkp_edge.core.files import read_bounded
 from fkp_edge.device.board import Board
-from fkp_edge.edgetpu import Accelerator
 from fkp_edge.errors import InputError
-from fkp_edge.files import read_bounded
+from fkp_edge.evaluation.comparison import Comparison
+from fkp_edge.model.edgetpu import Accelerator
 
 __all__ = [
     "BLOCKS",

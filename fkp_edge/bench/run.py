@@ -19,12 +19,12 @@ from fkp_edge.bench.pictures import record_frames
 from fkp_edge.bench.records import Accuracy, Latency, Loop, Measured, Result, Start, latency
 from fkp_edge.bench.reference import Reference
 from fkp_edge.bench.start import watch_run
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.observation import Frame
 from fkp_edge.device.board import Board, read_board
 from fkp_edge.device.sources import without_password
-from fkp_edge.edgetpu import Accelerator
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame
+from fkp_edge.model.edgetpu import Accelerator
+from fkp_edge.model.interpreter import KeypointModel
 
 __all__ = ["Plan", "bench"]
 

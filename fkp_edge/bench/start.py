@@ -17,8 +17,8 @@ from pathlib import Path
 
 from fkp_edge.bench.records import Start
 from fkp_edge.errors import SourceError, StreamError
-from fkp_edge.stream.client import connect
-from fkp_edge.stream.messages import ObservationMessage
+from fkp_edge.stream.client.connection import connect
+from fkp_edge.stream.protocol.messages import ObservationMessage
 
 __all__ = ["Watched", "watch_run"]
 

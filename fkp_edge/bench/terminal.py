@@ -5,7 +5,7 @@ from __future__ import annotations
 from fkp_edge.bench.compare import BETWEEN_RUNS_PERCENT, Changes
 from fkp_edge.bench.records import Result
 from fkp_edge.bench.report import sections
-from fkp_edge.pages import Table
+from fkp_edge.report.pages import Table
 
 __all__ = ["changes_table", "terminal"]
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.convert.load import Network
+from fkp_edge.core.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_from_labels, extract
+from fkp_edge.core.keypoints import FKP15, Points
 from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_from_labels, extract
-from fkp_edge.interpreter import KeypointModel, list_operators
-from fkp_edge.keypoints import FKP15, Points
-from fkp_edge.model_file import Card, GoldenCase, ModelFile
+from fkp_edge.model.file import Card, GoldenCase, ModelFile
+from fkp_edge.model.interpreter import KeypointModel, list_operators
 
 __all__ = ["card_of", "golden_cases", "keypoint_model"]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from fkp_edge.edgetpu import CUSTOM_OPERATOR
+from fkp_edge.core.subprocesses import run_program
 from fkp_edge.errors import InputError, MissingPartError, ModelFileError
-from fkp_edge.interpreter import list_operators
-from fkp_edge.model_file import (
+from fkp_edge.model.edgetpu import CUSTOM_OPERATOR
+from fkp_edge.model.file import (
     MAX_FILE_BYTES,
     Card,
     Compilation,
@@ -23,7 +23,7 @@ from fkp_edge.model_file import (
     Operator,
     write_model_file,
 )
-from fkp_edge.programs import run_program
+from fkp_edge.model.interpreter import list_operators
 
 __all__ = ["CompilerLog", "EdgeTpuModel", "MappedOperators", "compile_for_edgetpu", "find_compiler", "parse_log"]
 

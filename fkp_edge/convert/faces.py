@@ -9,9 +9,9 @@ import msgspec
 
 from fkp_edge import data
 from fkp_edge.convert.recipe import ConvertRecipe
+from fkp_edge.core.keypoints import FKP15, Schema
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import FKP15, Schema
 from fkp_edge.train.published.recipe import Data as FileData
 from fkp_edge.train.published.rows import load_rows, split_rows
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fkp_edge.convert.backend import SavedModelProto
+from fkp_edge.core.files import read_bounded
 from fkp_edge.errors import InputError
-from fkp_edge.files import read_bounded
 
 __all__ = ["COMPUTE", "checked_saved_model"]
 

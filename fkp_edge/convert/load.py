@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from fkp_edge.convert.graphs import checked_saved_model
 from fkp_edge.convert.recipe import Foreign
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import SCHEMAS, Schema, schema_named
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import SCHEMAS, Schema, schema_named
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.containers import open_keras
 from fkp_edge.train.saved import load_trained

@@ -16,13 +16,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from fkp_edge import pages
-from fkp_edge.comparison import LabelledCrops, worst
 from fkp_edge.convert.report import Report, sections
-from fkp_edge.draw import draw_points, sheet
-from fkp_edge.files import write_whole
-from fkp_edge.keypoints import Points
-from fkp_edge.metrics import face_nme
+from fkp_edge.core.drawing import draw_points, sheet
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.keypoints import Points
+from fkp_edge.evaluation.comparison import LabelledCrops, worst
+from fkp_edge.evaluation.metrics import face_nme
+from fkp_edge.report import pages
 
 __all__ = ["draw_worst", "html_page", "markdown", "write_report"]
 

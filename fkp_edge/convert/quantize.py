@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fkp_edge.convert.backend import freeze
 from fkp_edge.convert.load import Network
+from fkp_edge.core.geometry import CROP_SIZE, extract
 from fkp_edge.data import FaceSet
-from fkp_edge.geometry import CROP_SIZE, extract
 from fkp_edge.train.augment import sample_crop
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.recipe import Augment

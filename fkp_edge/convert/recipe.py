@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fkp_edge.core.settings import Settings
 from fkp_edge.errors import InputError
-from fkp_edge.settings import Settings
 
 __all__ = ["Calibration", "ConvertRecipe", "Foreign", "Prune", "Tune"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from fkp_edge.comparison import Comparison, Loss
 from fkp_edge.convert.quantize import LayerError
-from fkp_edge.pages import Section, Table
+from fkp_edge.evaluation.comparison import Comparison, Loss
+from fkp_edge.report.pages import Section, Table
 
 __all__ = ["Attempt", "Report", "Size", "Step", "sections"]
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from fkp_edge.comparison import Comparison, LabelledCrops, compare
-from fkp_edge.convert.candidates import Candidate, Job, candidates
+from fkp_edge.convert.attempts import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.channels import count_macs
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.report import Attempt, Report, Size, Step
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError
-from fkp_edge.files import write_whole
-from fkp_edge.keypoints import Points
-from fkp_edge.metrics import face_nme
-from fkp_edge.model_file import Card, GoldenCase, encode_model_file
+from fkp_edge.evaluation.comparison import Comparison, LabelledCrops, compare
+from fkp_edge.evaluation.metrics import face_nme
+from fkp_edge.model.file import Card, GoldenCase, encode_model_file
 
 __all__ = ["ConvertResult", "check_free", "convert"]
 

@@ -14,15 +14,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from fkp_edge.comparison import LabelledCrops, Loss, compare
-from fkp_edge.convert.candidates import Job
+from fkp_edge.convert.attempts import Job
 from fkp_edge.convert.channels import count_macs, find_filters, importance_of, keep_best, remove_filters
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import copied, smaller
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError
-from fkp_edge.files import write_whole
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import Points
+from fkp_edge.evaluation.comparison import LabelledCrops, Loss, compare
 from fkp_edge.train.backend import keras
 
 __all__ = ["Scan", "Sensitivity", "SweepPoint", "find_knee", "scan"]

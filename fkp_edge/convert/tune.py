@@ -13,9 +13,9 @@ import msgspec
 from fkp_edge import data
 from fkp_edge.convert.faces import Faces
 from fkp_edge.convert.recipe import Tune
+from fkp_edge.core.keypoints import schema_named
 from fkp_edge.data import FaceSet
-from fkp_edge.evaluate import Propose
-from fkp_edge.keypoints import schema_named
+from fkp_edge.evaluation.evaluate import Propose
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import Batch, BatchMaker, TrainingSet
 from fkp_edge.train.fit import Fitter

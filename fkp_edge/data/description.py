@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import CROP_SIZE, crop_from_track
 from fkp_edge.data.faceset import FaceSet
-from fkp_edge.geometry import CROP_SIZE, crop_from_track
 
 __all__ = ["Description", "PointCount", "Suspicion", "describe"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.geometry import CROP_SIZE, Crop, crop_from_labels, extract
-from fkp_edge.keypoints import Points, Schema
+from fkp_edge.core.geometry import CROP_SIZE, Crop, crop_from_labels, extract
+from fkp_edge.core.keypoints import Points, Schema
 
 __all__ = ["FaceSet"]
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from fkp_edge.core.files import read_bounded
+from fkp_edge.core.geometry import Box
+from fkp_edge.core.keypoints import IBUG68, Points, Schema, from_ibug68
 from fkp_edge.data.faceset import FaceSet
 from fkp_edge.data.pictures import PICTURE_SUFFIXES, Pictures
 from fkp_edge.errors import InputError
-from fkp_edge.files import read_bounded
-from fkp_edge.geometry import Box
-from fkp_edge.keypoints import IBUG68, Points, Schema, from_ibug68
 
 __all__ = ["Scene", "read_ibug_folder", "read_pts", "read_scenes"]
 

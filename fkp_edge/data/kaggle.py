@@ -17,10 +17,10 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.faceset import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import FKP15
 
 __all__ = ["COLUMNS", "read_kaggle", "read_kaggle_test", "table_rows", "whole_number"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.faceset import FaceSet
 from fkp_edge.data.kaggle import table_rows
 from fkp_edge.data.pictures import Pictures
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import FKP15
 
 __all__ = ["MUCT_COLUMNS", "MUCT_POINTS", "read_muct"]
 

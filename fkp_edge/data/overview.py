@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.drawing import draw_points, sheet
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.data.description import Description
 from fkp_edge.data.faceset import FaceSet
-from fkp_edge.draw import draw_points, sheet
-from fkp_edge.geometry import CROP_SIZE
 
 __all__ = ["draw_overview", "draw_samples"]
 

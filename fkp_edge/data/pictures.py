@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.files import read_bounded
 from fkp_edge.errors import InputError
-from fkp_edge.files import read_bounded
 
 __all__ = ["PICTURE_SUFFIXES", "Pictures", "find_pictures", "read_picture"]
 

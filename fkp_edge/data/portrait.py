@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.keypoints import FKP15, Points
+from fkp_edge.core.keypoints import FKP15, Points
 
 __all__ = ["portrait", "portrait_points"]
 

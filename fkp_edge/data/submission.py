@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Points
 from fkp_edge.data.kaggle import COLUMNS, table_rows, whole_number
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import Points
 
 __all__ = ["Wanted", "read_lookup", "submission"]
 

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fkp_edge.device.engine import Engine, EngineSettings
-    from fkp_edge.device.haar import HaarDetector, HaarSettings
+    from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+    from fkp_edge.device.detection.search import InlineSearch, ThreadedSearch
+    from fkp_edge.device.image_detector import StillFinder
     from fkp_edge.device.runtime import Runtime
-    from fkp_edge.device.search import InlineSearch, ThreadedSearch
     from fkp_edge.device.sources import FakeCamera, open_source
-    from fkp_edge.device.stills import StillFinder
+    from fkp_edge.device.tracking.engine import Engine, EngineSettings
 
 __all__ = [
     "Engine",
@@ -30,12 +30,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "engine": ("Engine", "EngineSettings"),
-    "haar": ("HaarDetector", "HaarSettings"),
+    "tracking.engine": ("Engine", "EngineSettings"),
+    "detection.haar": ("HaarDetector", "HaarSettings"),
     "runtime": ("Runtime",),
-    "search": ("InlineSearch", "ThreadedSearch"),
+    "detection.search": ("InlineSearch", "ThreadedSearch"),
     "sources": ("FakeCamera", "open_source"),
-    "stills": ("StillFinder",),
+    "image_detector": ("StillFinder",),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from fkp_edge.programs import run_program
+from fkp_edge.core.subprocesses import run_program
 
 __all__ = ["THROTTLING", "Board", "read_board"]
 

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from fkp_edge.core.observation import Frame
 from fkp_edge.device.sources import Source
-from fkp_edge.observation import Frame
 
 __all__ = ["Capture"]
 

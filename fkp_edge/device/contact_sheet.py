@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.draw import draw_face, sheet
+from fkp_edge.core.drawing import draw_face, sheet
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.keypoints import Schema
+from fkp_edge.core.observation import Frame, Observation
 from fkp_edge.errors import InputError
-from fkp_edge.files import write_whole
-from fkp_edge.keypoints import Schema
-from fkp_edge.observation import Frame, Observation
 
 __all__ = ["ContactSheet", "check_sheet"]
 

@@ -10,13 +10,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from fkp_edge.device.admission import LARGEST, SMALLEST, Admission
+from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.core.settings import Settings
 from fkp_edge.device.capture import Capture
-from fkp_edge.device.engine import Engine
+from fkp_edge.device.frame_filter import LARGEST, SMALLEST, Admission
 from fkp_edge.device.sources import Source
+from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.errors import SourceError
-from fkp_edge.observation import Frame, Observation, State
-from fkp_edge.settings import Settings
 
 __all__ = ["Runtime", "Sink", "SupervisionSettings"]
 

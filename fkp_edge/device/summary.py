@@ -12,10 +12,10 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.keypoints import Points
+from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.geometry import crop_from_track
-from fkp_edge.keypoints import Points
-from fkp_edge.observation import Frame, Observation, State
 
 __all__ = ["StatusLine", "Summary"]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.device.smoothing import OneEuro, SmoothingSettings
+from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.errors import InputError
 
 __all__ = ["Followed", "Setting", "knee", "plot", "sweep"]

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 
-from fkp_edge.observation import Frame, Observation
+from fkp_edge.core.observation import Frame, Observation
 
 __all__ = ["Watchdog"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fkp_edge.stream.address import TcpAddress, UdpAddress, UnixAddress, WebAddress, parse_address
-from fkp_edge.stream.client import Connection, connect
-from fkp_edge.stream.messages import (
+from fkp_edge.stream.client.connection import Connection, connect
+from fkp_edge.stream.protocol.address import TcpAddress, UdpAddress, UnixAddress, WebAddress, parse_address
+from fkp_edge.stream.protocol.messages import (
     Auth,
     ErrorMessage,
     FaceMessage,
@@ -18,8 +18,8 @@ from fkp_edge.stream.messages import (
     encode,
     from_observation,
 )
-from fkp_edge.stream.server import LineServer
-from fkp_edge.stream.udp import UdpSender
+from fkp_edge.stream.server.line_server import LineServer
+from fkp_edge.stream.server.udp import UdpSender
 
 __all__ = [
     "Auth",

@@ -10,9 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.data import FaceSet
-from fkp_edge.evaluate import MATCH
-from fkp_edge.geometry import (
+from fkp_edge.core.geometry import (
     CROP_SIZE,
     HAAR_JITTER,
     Box,
@@ -25,7 +23,9 @@ from fkp_edge.geometry import (
     jittered,
     tracked_crop,
 )
-from fkp_edge.keypoints import Points, Schema
+from fkp_edge.core.keypoints import Points, Schema
+from fkp_edge.data import FaceSet
+from fkp_edge.evaluation.evaluate import MATCH
 from fkp_edge.train.recipe import Augment
 
 __all__ = ["degrade", "face_crop", "mirror", "sample_crop"]

@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import CROP_SIZE, Box
 from fkp_edge.data import FaceSet
-from fkp_edge.geometry import CROP_SIZE, Box
 from fkp_edge.train.augment import degrade, face_crop
 from fkp_edge.train.negatives import Negatives
 from fkp_edge.train.recipe import Recipe

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.train.backend import h5py, keras
 from fkp_edge.train.inspection import checked_config
 

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fkp_edge.core.geometry import extract
+from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import extract
-from fkp_edge.keypoints import Points, Schema
-from fkp_edge.metrics import face_nme
+from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import Batch, BatchMaker, ahead
 from fkp_edge.train.losses import keypoint_loss, score_loss

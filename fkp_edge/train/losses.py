@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.train.backend import tf
 from fkp_edge.train.recipe import Loss
 

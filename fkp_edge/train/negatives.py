@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fkp_edge.data import FaceSet, Scene, read_picture
-from fkp_edge.evaluate import Propose
-from fkp_edge.geometry import (
+from fkp_edge.core.geometry import (
     Box,
     Crop,
     Jitter,
@@ -23,7 +21,9 @@ from fkp_edge.geometry import (
     iou,
     jittered,
 )
-from fkp_edge.keypoints import IBUG68
+from fkp_edge.core.keypoints import IBUG68
+from fkp_edge.data import FaceSet, Scene, read_picture
+from fkp_edge.evaluation.evaluate import Propose
 from fkp_edge.train.proposals import cached
 
 __all__ = ["Negatives", "mine_negatives"]

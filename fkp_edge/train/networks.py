@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras
 from fkp_edge.train.recipe import Network
 

@@ -15,11 +15,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.drawing import draw_points, sheet
+from fkp_edge.core.geometry import extract
+from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
-from fkp_edge.draw import draw_points, sheet
-from fkp_edge.geometry import extract
-from fkp_edge.keypoints import Points, Schema
-from fkp_edge.metrics import face_nme
+from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.train.backend import keras
 from fkp_edge.train.fit import predict_faces
 

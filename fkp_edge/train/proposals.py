@@ -9,11 +9,11 @@ from typing import TypeVar
 import msgspec
 from tqdm import tqdm
 
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.geometry import Box, box_around, iou
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import MATCH, Propose
-from fkp_edge.files import write_whole
-from fkp_edge.geometry import Box, box_around, iou
+from fkp_edge.evaluation.evaluate import MATCH, Propose
 
 __all__ = ["cached", "face_boxes"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from fkp_edge.settings import Settings
+from fkp_edge.core.settings import Settings
 
 __all__ = ["Augment", "Data", "Fit", "Loss", "Network", "Recipe"]
 

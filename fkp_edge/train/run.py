@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 
 from fkp_edge import data
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Schema, schema_named
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import Propose
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import Schema, schema_named
-from fkp_edge.metrics import summarise
+from fkp_edge.evaluation.evaluate import Propose
+from fkp_edge.evaluation.metrics import summarise
 from fkp_edge.train import plots
 from fkp_edge.train.backend import keras
 from fkp_edge.train.batches import BatchMaker, TrainingSet

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from fkp_edge.core.files import read_bounded
+from fkp_edge.core.keypoints import IBUG68, Schema, from_ibug68, schema_named
+from fkp_edge.core.settings import Settings
 from fkp_edge.errors import InputError
-from fkp_edge.files import read_bounded
-from fkp_edge.keypoints import IBUG68, Schema, from_ibug68, schema_named
-from fkp_edge.settings import Settings
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.geometry import box_around, crop_from_box, crop_from_labels, extract
+from fkp_edge.core.keypoints import IBUG68
 from fkp_edge.data import Scene, read_picture
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import Propose, judge_boxes
-from fkp_edge.geometry import box_around, crop_from_box, crop_from_labels, extract
-from fkp_edge.keypoints import IBUG68
+from fkp_edge.evaluation.evaluate import Propose, judge_boxes
 from fkp_edge.train.backend import keras
 
 __all__ = ["apply_temperature", "best_temperature"]

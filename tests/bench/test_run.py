@@ -15,12 +15,12 @@ from fkp_edge.bench.records import Result
 from fkp_edge.bench.run import Plan
 from fkp_edge.bench.start import watch_run
 from fkp_edge.bench.timeline import Timeline
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError, SourceError
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.model_file import read_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import HAAR_JITTER, crop_from_labels, extract, jittered
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.kaggle import COLUMNS
 from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.geometry import HAAR_JITTER, crop_from_labels, extract, jittered
-from fkp_edge.keypoints import FKP15
 
 
 def write_faces(path: Path, rows: int, seed: int) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
-from fkp_edge.cli import main
-from fkp_edge.interpreter import open_model
-from fkp_edge.model_file import read_model_file
+from fkp_edge.cli.main import main
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.interpreter import open_model
 from fkp_edge.train.backend import keras
 
 TUNE = "\n[tune]\nepochs = 1\nbatch = 8\nnegatives = 2\n"

@@ -11,7 +11,7 @@ import numpy as np
 
 from fkp_edge.convert.load import load_network
 from fkp_edge.convert.recipe import ConvertRecipe
-from fkp_edge.settings import read_toml
+from fkp_edge.core.settings import read_toml
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/own-network.md").read_text()
 

@@ -21,9 +21,9 @@ from fkp_edge.convert.edgetpu import (
     parse_log,
 )
 from fkp_edge.errors import InputError, MissingPartError, ModelFileError
-from fkp_edge.interpreter import list_operators, open_model
-from fkp_edge.model_file import Operator, read_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.model.file import Operator, read_model_file
+from fkp_edge.model.interpreter import list_operators, open_model
+from fkp_edge.model.shipped import shipped_model
 
 HEAD = """Edge TPU Compiler version 16.0.123456789
 Started a compilation timeout timer of 180 seconds.

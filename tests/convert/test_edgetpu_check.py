@@ -10,8 +10,8 @@ import pytest
 
 from fkp_edge.convert.edgetpu_check import NEWEST_VERSIONS, check_on_paper
 from fkp_edge.errors import ModelFileError
-from fkp_edge.model_file import read_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.shipped import shipped_model
 
 PICTURE = {"shape": (1, 8, 8, 4)}
 FLOATS = {"shape": (1, 8, 8, 4), "type": "FLOAT32", "scale": None}

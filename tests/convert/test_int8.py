@@ -9,14 +9,14 @@ import pytest
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
-from fkp_edge.comparison import predict_crops
-from fkp_edge.convert.candidates import unshifted_mean
+from fkp_edge.convert.attempts import unshifted_mean
 from fkp_edge.convert.cards import keypoint_model
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.quantize import calibration_crops, layer_errors, to_float, to_int8
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
-from fkp_edge.interpreter import list_operators
-from fkp_edge.keypoints import FKP15
+from fkp_edge.evaluation.comparison import predict_crops
+from fkp_edge.model.interpreter import list_operators
 from fkp_edge.train.backend import keras
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network as Layers

@@ -19,8 +19,8 @@ from fkp_edge.convert.cards import keypoint_model
 from fkp_edge.convert.load import Network, load_network
 from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.recipe import Foreign
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import FKP15
 from fkp_edge.train.backend import keras, tf
 
 layers = keras.layers

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 
 CLIENT = """#!/bin/sh
 echo "$@" > {folder}/asked

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
 from fkp_edge.data.description import describe
 from fkp_edge.data.overview import draw_overview, draw_samples
-from fkp_edge.keypoints import FKP15
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import Crop
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.kaggle import read_kaggle
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import Crop
-from fkp_edge.keypoints import FKP15
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fkp_edge.core.geometry import Crop
+from fkp_edge.core.keypoints import FKP15, IBUG68
 from fkp_edge.data import load, load_one, read_ibug_folder
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import Crop
-from fkp_edge.keypoints import FKP15, IBUG68
 
 
 def test_a_folder_of_pts(tmp_path: Path, write_pts):

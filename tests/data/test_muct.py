@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import load_one
 from fkp_edge.data.muct import MUCT_COLUMNS, MUCT_POINTS, read_muct
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import FKP15
 
 # MUCT's point -> a place in Kaggle's crop that is stretched to a picture of 480x640
 FACE = FKP15.mean_shape * 200 + np.array([140, 260], np.float32)

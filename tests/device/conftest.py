@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fkp_edge.device.haar import HaarDetector
+from fkp_edge.core.observation import Frame
+from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.sources import DemoSource
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.models import shipped_model
-from fkp_edge.observation import Frame
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
 FRAME_NS = 33_333_333
 

@@ -21,13 +21,13 @@ import picamera2.picamera2 as module
 from picamera2.allocators import dmaallocator
 from picamera2.dma_heap import UniqueFD
 
-from fkp_edge.device.engine import Engine
-from fkp_edge.device.haar import HaarDetector
-from fkp_edge.device.search import InlineSearch
+from fkp_edge.device.detection.haar import HaarDetector
+from fkp_edge.device.detection.search import InlineSearch
 from fkp_edge.device.sources import PicameraSource
 from fkp_edge.device.sources.picamera import picamera_available
-from fkp_edge.interpreter import open_model
-from fkp_edge.models import shipped_model
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model
 
 
 class MemoryHeap:

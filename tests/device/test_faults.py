@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from fkp_edge.device.admission import OLDEST_NS, Admission
-from fkp_edge.device.engine import Engine
+from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.device.detection.search import FakeSearch
+from fkp_edge.device.frame_filter import OLDEST_NS, Admission
 from fkp_edge.device.runtime import Runtime, SupervisionSettings
-from fkp_edge.device.search import FakeSearch
 from fkp_edge.device.sources import FakeCamera
+from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.errors import SourceError
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame, Observation, State
+from fkp_edge.model.interpreter import KeypointModel
 
 STALL_S = 0.02
 QUICK = SupervisionSettings(stall_s=STALL_S, retry_s=0.001, longest_retry_s=0.005)

@@ -140,7 +140,7 @@ def test_the_unit_is_hardened_and_watched(key: str, value: str) -> None:
 
 
 def test_the_unit_names_its_source_and_the_command_takes_its_options() -> None:
-    from fkp_edge.cli import build_parser
+    from fkp_edge.cli.main import build_parser
 
     words = unit()["Service"]["ExecStart"].split()
     args = build_parser().parse_args(words[1:])
@@ -181,7 +181,7 @@ def test_the_exposure_is_what_the_page_says(known_to_systemd: Path) -> None:
 
 
 def test_the_rules_name_both_ids_of_the_usb_accelerator() -> None:
-    from fkp_edge.edgetpu import USB_IDS
+    from fkp_edge.model.edgetpu import USB_IDS
 
     rules = (DEVICE / "60-fkp-edge-coral.rules").read_text()
     for vendor, product in USB_IDS:

@@ -16,17 +16,17 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.keypoints import FKP15
+from fkp_edge.core.observation import Face, Frame, Observation, State
 from fkp_edge.data.portrait import portrait, portrait_points
 from fkp_edge.device.contact_sheet import ContactSheet
-from fkp_edge.device.haar import HaarDetector, HaarSettings, find_cascade
-from fkp_edge.device.stills import StillFinder
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
+from fkp_edge.device.image_detector import StillFinder
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import KEPT, StageTimes
 from fkp_edge.errors import InputError, MissingPartError
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.keypoints import FKP15
-from fkp_edge.metrics import face_nme
-from fkp_edge.observation import Face, Frame, Observation, State
+from fkp_edge.evaluation.metrics import face_nme
+from fkp_edge.model.interpreter import KeypointModel
 
 
 def seen(frame: Frame, offset: float = 0.0, state: State = State.TRACKING, dropped: int = 0) -> Observation:

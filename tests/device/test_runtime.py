@@ -8,13 +8,13 @@ import time
 import numpy as np
 import pytest
 
-from fkp_edge.device.engine import Engine
+from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.runtime import HEARTBEAT_S, Runtime, SupervisionSettings
-from fkp_edge.device.search import FakeSearch
 from fkp_edge.device.sources import FakeCamera
+from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.errors import SourceError
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame, Observation, State
+from fkp_edge.model.interpreter import KeypointModel
 
 
 def frames(count: int) -> list[Frame]:

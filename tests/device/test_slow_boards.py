@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fkp_edge.device.engine import Engine
-from fkp_edge.device.search import Proposal, ThreadedSearch
-from fkp_edge.geometry import box_around, crop_from_track
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.observation import Frame, State
+from fkp_edge.core.geometry import box_around, crop_from_track
+from fkp_edge.core.observation import Frame, State
+from fkp_edge.device.detection.search import Proposal, ThreadedSearch
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.model.interpreter import KeypointModel
 
 CLUTTER = [(10.0 + 50 * i, 5.0, 45.0, 45.0) for i in range(12)]
 DEADLINE_S = 60

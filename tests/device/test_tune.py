@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from fkp_edge.cli import main
-from fkp_edge.commands.run_config import RunConfig
+from fkp_edge.app.config import RunConfig
+from fkp_edge.cli.main import main
+from fkp_edge.core.observation import Face, Observation, State
+from fkp_edge.core.settings import parse_settings
 from fkp_edge.device.tune import Followed, Setting, knee, plot, sweep
 from fkp_edge.errors import InputError
-from fkp_edge.observation import Face, Observation, State
-from fkp_edge.settings import parse_settings
 from fkp_edge.stream import Hello, encode, from_observation
-from fkp_edge.stream.recording import Recording
+from fkp_edge.stream.recording.recording import Recording
 
 RATE = 30
 RNG = np.random.default_rng(0)

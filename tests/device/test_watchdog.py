@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.watchdog import Watchdog
-from fkp_edge.observation import Frame, Observation, State
 
 FRAME = Frame(np.zeros((48, 64), np.uint8), 0, 0)
 SEEN = Observation(0, 0, State.SEARCHING)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 
 
 @pytest.fixture

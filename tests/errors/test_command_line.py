@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 from fkp_edge.errors import InputError
-from fkp_edge.models import shipped_model
+from fkp_edge.model.shipped import shipped_model
 
 SHIPPED = shipped_model()
 

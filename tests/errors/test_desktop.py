@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 
 # convert
 

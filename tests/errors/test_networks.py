@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.cli import main
-from fkp_edge.model_file import read_model_file, write_model_file
-from fkp_edge.models import shipped_model
+from fkp_edge.cli.main import main
+from fkp_edge.model.file import read_model_file, write_model_file
+from fkp_edge.model.shipped import shipped_model
 
 SHIPPED = shipped_model()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 
 FREE = "tcp://127.0.0.1:0"
 

@@ -14,8 +14,8 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="needs fkp-edge[train]")
 
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import FKP15
 from fkp_edge.train.backend import h5py, keras, tf
 from fkp_edge.train.containers import open_keras
 from fkp_edge.train.inspection import LAYERS

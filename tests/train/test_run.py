@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.cli import main
-from fkp_edge.interpreter import open_model
+from fkp_edge.cli.main import main
+from fkp_edge.model.interpreter import open_model
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network

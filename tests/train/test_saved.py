@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fkp_edge.core.keypoints import FKP15, IBUG68, Schema, from_ibug68
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import FKP15, IBUG68, Schema, from_ibug68
 from fkp_edge.train.backend import keras
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network

@@ -16,14 +16,14 @@ import ai_edge_litert  # noqa: E402 - pinned first
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 
-from fkp_edge.device.engine import Engine  # noqa: E402
-from fkp_edge.device.haar import HaarDetector, HaarSettings  # noqa: E402
-from fkp_edge.device.search import InlineSearch  # noqa: E402
-from fkp_edge.device.stills import StillFinder  # noqa: E402
-from fkp_edge.geometry import crop_from_box, extract  # noqa: E402
-from fkp_edge.interpreter import open_model  # noqa: E402
-from fkp_edge.models import shipped_model  # noqa: E402
-from fkp_edge.observation import Frame, State  # noqa: E402
+from fkp_edge.core.geometry import crop_from_box, extract  # noqa: E402
+from fkp_edge.core.observation import Frame, State  # noqa: E402
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings  # noqa: E402
+from fkp_edge.device.detection.search import InlineSearch  # noqa: E402
+from fkp_edge.device.image_detector import StillFinder  # noqa: E402
+from fkp_edge.device.tracking.engine import Engine  # noqa: E402
+from fkp_edge.model.interpreter import open_model  # noqa: E402
+from fkp_edge.model.shipped import shipped_model  # noqa: E402
 
 TUTORIAL = HaarSettings(scale_factor=1.25, min_neighbors=6, min_size=24, longest_side=4096)
 """detectMultiScale(grey, 1.25, 6) on the whole frame as it is."""

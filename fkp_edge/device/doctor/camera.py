@@ -132,7 +132,7 @@ def _nodes(machine: Machine) -> list[Path]:
 def _corals(machine: Machine) -> list[Path]:
     """Files that a Coral is reached through."""
     try:
-        from fkp_edge.edgetpu import find_devices
+        from fkp_edge.model.edgetpu import find_devices
     except ImportError:  # nothing is installed yet
         return []
     return [device.node for device in find_devices(machine.root)]

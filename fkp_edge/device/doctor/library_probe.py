@@ -33,7 +33,7 @@ def _opencv() -> dict[str, Any]:
 
     facts: dict[str, Any] = {"version": cv2.__version__, "file": cv2.__file__, "cascade": None}
     if hasattr(cv2, "CascadeClassifier"):
-        from fkp_edge.device.haar import HaarDetector, find_cascade
+        from fkp_edge.device.detection.haar import HaarDetector, find_cascade
         from fkp_edge.errors import MissingPartError
 
         try:
@@ -47,9 +47,9 @@ def _opencv() -> dict[str, Any]:
 def _runtime() -> dict[str, Any]:
     import numpy as np
 
-    from fkp_edge.geometry import CROP_SIZE
-    from fkp_edge.interpreter import open_model
-    from fkp_edge.models import shipped_model
+    from fkp_edge.core.geometry import CROP_SIZE
+    from fkp_edge.model.interpreter import open_model
+    from fkp_edge.model.shipped import shipped_model
 
     model = open_model(shipped_model("keypoints-float32"))  # XNNPACK takes float32 in every build
     model.invoke(np.zeros((CROP_SIZE, CROP_SIZE), np.uint8))

@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from fkp_edge.core.subprocesses import Ended, run_program
 from fkp_edge.device.doctor.library_probe import MARK
-from fkp_edge.models import shipped_model
-from fkp_edge.programs import Ended, run_program
+from fkp_edge.model.shipped import shipped_model
 
 if TYPE_CHECKING:
     from fkp_edge.device.board import Board
@@ -201,7 +201,7 @@ class Machine:
         """The model that would run."""
         if self.model is not None:
             return self.model
-        from fkp_edge.models import find_model
+        from fkp_edge.model.shipped import find_model
 
         named = self.settings.get("model")
         return find_model(named) if named else shipped_model()

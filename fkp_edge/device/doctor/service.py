@@ -7,9 +7,9 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
+from fkp_edge.core.subprocesses import Ended
 from fkp_edge.device.doctor.finding import Finding, absent, fails, fine, warns
 from fkp_edge.device.doctor.machine import PROGRAM_S, Machine
-from fkp_edge.programs import Ended
 
 __all__ = ["check_config", "check_coral", "check_display", "check_model", "check_ports", "check_service"]
 
@@ -73,7 +73,7 @@ def check_model(machine: Machine) -> Finding:
 def check_coral(machine: Machine) -> Finding:
     """Whether an attached Edge TPU works with its library and the runtime."""
     try:
-        from fkp_edge.edgetpu import find_devices
+        from fkp_edge.model.edgetpu import find_devices
     except ImportError as error:
         return absent(f"not checked: {error}")
     devices = find_devices(machine.root)
@@ -139,9 +139,9 @@ def _listening(machine: Machine) -> dict[int, tuple[str, str]]:
 
 
 def _pairing(machine: Machine) -> Finding:
-    from fkp_edge.edgetpu import diagnose, find_devices, read_probe
     from fkp_edge.errors import FkpEdgeError
-    from fkp_edge.model_file import read_model_file
+    from fkp_edge.model.edgetpu import diagnose, find_devices, read_probe
+    from fkp_edge.model.file import read_model_file
 
     try:
         flatbuffer = read_model_file(machine.model_file, card_required=False).flatbuffer
@@ -151,7 +151,7 @@ def _pairing(machine: Machine) -> Finding:
     if not runtime:
         return absent("not checked without a TFLite runtime")
     named = f"{runtime['name']} {runtime['version']}"
-    ended = machine.run([sys.executable, "-P", "-m", "fkp_edge.edgetpu_probe"], given=flatbuffer)
+    ended = machine.run([sys.executable, "-P", "-m", "fkp_edge.model.edgetpu_probe"], given=flatbuffer)
     devices = find_devices(machine.root)
     problem = diagnose(read_probe(ended), devices, runtime=named, timeout_s=PROGRAM_S)
     if problem is None:

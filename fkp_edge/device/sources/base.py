@@ -6,8 +6,8 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from fkp_edge.observation import Frame
-from fkp_edge.settings import Settings
+from fkp_edge.core.observation import Frame
+from fkp_edge.core.settings import Settings
 
 __all__ = ["CameraSettings", "Source"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fkp_edge.core.observation import Frame
 from fkp_edge.data import find_pictures, read_picture
 from fkp_edge.data.file_kinds import kind_of
 from fkp_edge.device.sources.pace import Pace
 from fkp_edge.errors import SourceError
-from fkp_edge.observation import Frame
 
 __all__ = ["FolderSource", "VideoSource"]
 

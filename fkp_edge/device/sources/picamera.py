@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fkp_edge.core.observation import Frame
 from fkp_edge.errors import MissingPartError, SourceError
-from fkp_edge.observation import Frame
 
 __all__ = ["PicameraSource", "picamera_available"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fkp_edge.core.observation import Frame
 from fkp_edge.errors import InputError, SourceError
-from fkp_edge.observation import Frame
 
 __all__ = ["PipeSource", "parse_pipe"]
 

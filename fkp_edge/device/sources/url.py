@@ -7,9 +7,9 @@ import time
 
 import cv2
 
+from fkp_edge.core.observation import Frame
 from fkp_edge.device.sources.files import TRUNCATED
 from fkp_edge.errors import SourceError
-from fkp_edge.observation import Frame
 
 __all__ = ["SCHEMES", "UrlSource", "without_password"]
 

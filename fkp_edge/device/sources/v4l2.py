@@ -13,8 +13,8 @@ from typing import Any
 
 import cv2
 
+from fkp_edge.core.observation import Frame
 from fkp_edge.errors import SourceError
-from fkp_edge.observation import Frame
 
 __all__ = ["V4L2Source", "list_cameras", "pi_camera_nodes"]
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from fkp_edge.closing import Closing
+from fkp_edge.core.closing import Closing
 from fkp_edge.errors import MissingPartError, StreamError
-from fkp_edge.stream.address import MqttAddress
-from fkp_edge.stream.messages import Hello, ObservationMessage, encode
-from fkp_edge.stream.trust import check_reach
+from fkp_edge.stream.protocol.address import MqttAddress
+from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
+from fkp_edge.stream.server.access import check_reach
 
 try:
     from paho.mqtt.client import Client, MQTTMessageInfo

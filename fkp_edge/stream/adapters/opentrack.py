@@ -10,8 +10,8 @@ import logging
 import struct
 from collections.abc import Iterator
 
-from fkp_edge.stream.messages import ObservationMessage
-from fkp_edge.stream.udp import DatagramSender
+from fkp_edge.stream.protocol.messages import ObservationMessage
+from fkp_edge.stream.server.udp import DatagramSender
 
 __all__ = ["OpentrackSender"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from fkp_edge.errors import MissingPartError
-from fkp_edge.stream.address import UdpAddress
-from fkp_edge.stream.messages import FaceMessage, Hello, ObservationMessage
-from fkp_edge.stream.udp import DatagramSender
+from fkp_edge.stream.protocol.address import UdpAddress
+from fkp_edge.stream.protocol.messages import FaceMessage, Hello, ObservationMessage
+from fkp_edge.stream.server.udp import DatagramSender
 
 try:
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from fkp_edge.stream.trust import same_token
+from fkp_edge.stream.server.access import same_token
 
 __all__ = ["Guard"]
 

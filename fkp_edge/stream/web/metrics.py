@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from fkp_edge.stream.messages import StateName
+from fkp_edge.stream.protocol.messages import StateName
 
 __all__ = ["Histogram", "Numbers", "render", "temperature_c"]
 

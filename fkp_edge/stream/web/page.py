@@ -12,9 +12,9 @@ from typing import NamedTuple
 import msgspec
 from aiohttp import web
 
+from fkp_edge.core.keypoints import Schema
 from fkp_edge.errors import FkpEdgeError
-from fkp_edge.keypoints import Schema
-from fkp_edge.stream.messages import Hello, ObservationMessage, encode
+from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_c
 from fkp_edge.stream.web.newest import Newest
 from fkp_edge.stream.web.pictures import Effect, Grey, JpegEncoder, quiet_executor

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.draw import draw_face
-from fkp_edge.keypoints import Schema
-from fkp_edge.stream.messages import ObservationMessage
+from fkp_edge.core.drawing import draw_face
+from fkp_edge.core.keypoints import Schema
+from fkp_edge.stream.protocol.messages import ObservationMessage
 
 __all__ = ["Effect", "JpegEncoder", "quiet_executor"]
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from fkp_edge.stream.accepting import AcceptingServer
-from fkp_edge.stream.address import WebAddress
+from fkp_edge.stream.protocol.address import WebAddress
+from fkp_edge.stream.server.base import AcceptingServer
 from fkp_edge.stream.web.access import Guard, Handler
 
 __all__ = ["WebLimits", "WebServer"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from aiohttp import WSMsgType, web
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.messages import (
+from fkp_edge.stream.protocol.messages import (
     MAX_CLIENT_LINE_BYTES,
     MAX_SERVER_LINE_BYTES,
     ErrorMessage,

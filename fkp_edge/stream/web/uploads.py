@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.observation import Face
 from fkp_edge.errors import InputError
-from fkp_edge.observation import Face
-from fkp_edge.stream.messages import FaceMessage, from_face
+from fkp_edge.stream.protocol.messages import FaceMessage, from_face
 
 __all__ = ["Find", "find_faces", "picture_size"]
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import Points, Schema
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.train.augment import mirror
 from fkp_edge.train.published.recipe import Augment
 

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import ahead
 from fkp_edge.train.losses import keypoint_loss
 from fkp_edge.train.published.augment import augmented
-from fkp_edge.train.published.course import Course, Epoch, read_history
 from fkp_edge.train.published.recipe import PublishedRecipe
 from fkp_edge.train.published.rows import pixels_of, units_of
+from fkp_edge.train.published.schedule import Course, Epoch, read_history
 from fkp_edge.train.recipe import Loss
 
 __all__ = ["NetworkFit", "Step", "batches", "predict_units"]

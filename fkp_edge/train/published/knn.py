@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
+from fkp_edge.core.keypoints import Points
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import Points
 from fkp_edge.train.published.rows import pixels_of
 
 __all__ = ["nearest_points"]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import check_hdf5
 from fkp_edge.train.networks import build_keypointnet

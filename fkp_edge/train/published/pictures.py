@@ -9,10 +9,10 @@ import matplotlib.pyplot as plt
 import msgspec
 import numpy as np
 
+from fkp_edge.core.keypoints import Points
 from fkp_edge.data import FaceSet
-from fkp_edge.keypoints import Points
 from fkp_edge.train.plots import draw_faces, draw_per_point
-from fkp_edge.train.published.course import Epoch
+from fkp_edge.train.published.schedule import Epoch
 
 __all__ = ["draw_curves", "draw_errors", "draw_filled"]
 

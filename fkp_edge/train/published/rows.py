@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import FKP15
 from fkp_edge.train.published.recipe import Data
 
 __all__ = ["chosen", "load_rows", "pixels_of", "split_rows", "units_of"]

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Points
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import CROP_SIZE
-from fkp_edge.keypoints import Points
-from fkp_edge.metrics import summarise
+from fkp_edge.evaluation.metrics import summarise
 from fkp_edge.train.backend import keras
 from fkp_edge.train.published.fit import NetworkFit, predict_units
 from fkp_edge.train.published.knn import nearest_points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fkp_edge.geometry import CROP_SIZE
+from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras
 
 __all__ = ["merge"]

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from fkp_edge.core.subprocesses import Ended
 from fkp_edge.device.doctor import Machine
 from fkp_edge.device.doctor.library_probe import MARK
-from fkp_edge.programs import Ended
 
 BOOKWORM = {
     "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',

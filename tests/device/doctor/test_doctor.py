@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.cli import main
-from fkp_edge.commands.doctor import format_findings
+from fkp_edge.cli.doctor import format_findings
+from fkp_edge.cli.main import main
+from fkp_edge.core.subprocesses import Ended
 from fkp_edge.device.doctor import CHECKS, Machine, examine
-from fkp_edge.programs import Ended
 
 PICAMERA_WITHOUT = {"--print-config": Ended(0, 'source = "picamera"\n')}
 BOARDS = ["Pi 3", "Pi Zero 2", "Pi 4", "Pi 5", "desktop"]
@@ -463,7 +463,7 @@ def test_a_failed_check_is_exit_code_1(capsys: pytest.CaptureFixture[str], tmp_p
 
 
 def test_it_starts_with_python_alone():
-    code = "import sys; sys.modules.update(dict.fromkeys(['numpy', 'cv2', 'msgspec'])); import fkp_edge.commands.doctor"
+    code = "import sys; sys.modules.update(dict.fromkeys(['numpy', 'cv2', 'msgspec'])); import fkp_edge.cli.doctor"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

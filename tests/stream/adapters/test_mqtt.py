@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import encode
 from fkp_edge.stream.adapters.mqtt import MqttSender
-from fkp_edge.stream.address import MqttAddress, parse_address
+from fkp_edge.stream.protocol.address import MqttAddress, parse_address
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="no broker; apt-get install mosquitto")

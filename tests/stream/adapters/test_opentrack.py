@@ -5,7 +5,7 @@ import pytest
 
 from fkp_edge.stream import Pose
 from fkp_edge.stream.adapters.opentrack import OpentrackSender
-from fkp_edge.stream.address import OpentrackAddress
+from fkp_edge.stream.protocol.address import OpentrackAddress
 
 GOLDEN = bytes.fromhex(
     "000000000000000000000000000000000000000000000000000000000000254000000000000014c000000000000000c0"

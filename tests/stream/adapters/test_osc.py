@@ -12,7 +12,7 @@ from pythonosc.osc_server import BlockingOSCUDPServer
 
 from fkp_edge.stream import Pose
 from fkp_edge.stream.adapters.osc import OscSender
-from fkp_edge.stream.address import OscAddress
+from fkp_edge.stream.protocol.address import OscAddress
 
 
 @pytest.fixture

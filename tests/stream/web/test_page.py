@@ -18,9 +18,9 @@ import pytest
 
 pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
 
+from fkp_edge.core.keypoints import FKP15
+from fkp_edge.core.observation import Face
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import FKP15
-from fkp_edge.observation import Face
 from fkp_edge.stream import WebAddress, connect, decode_server, encode
 from fkp_edge.stream.web import PUBLIC, Histogram, LivePage, PageParts, WebServer
 from fkp_edge.stream.web.metrics import Numbers, render, temperature_c

@@ -9,7 +9,7 @@ pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import WebAddress, connect
-from fkp_edge.stream.tls import read_tls
+from fkp_edge.stream.server.tls import read_tls
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl, which makes the certificate, is absent"

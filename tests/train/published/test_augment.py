@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
-from fkp_edge.keypoints import FKP15
 from fkp_edge.train.published.augment import augmented, brightened, moved
 from fkp_edge.train.published.recipe import Augment
 

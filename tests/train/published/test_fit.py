@@ -8,11 +8,11 @@ import pytest
 
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.train.kinds import read_recipe
 from fkp_edge.train.published.fit import NetworkFit, Step, batches
 from fkp_edge.train.published.networks import build_published
 from fkp_edge.train.published.recipe import Data
 from fkp_edge.train.published.rows import load_rows, split_rows, units_of
+from fkp_edge.train.registry import read_recipe
 
 from .conftest import make_faces
 

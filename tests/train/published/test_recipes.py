@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fkp_edge.errors import InputError
-from fkp_edge.train.kinds import read_recipe
 from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
 from fkp_edge.train.recipe import Recipe
+from fkp_edge.train.registry import read_recipe
 
 FOLDER = Path(__file__).resolve().parents[3] / "train"
 PUBLISHED = sorted(FOLDER.glob("published/*.toml"))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fkp_edge.cli import main
+from fkp_edge.cli.main import main
 from fkp_edge.data import FaceSet
-from fkp_edge.interpreter import open_model
+from fkp_edge.model.interpreter import open_model
 from fkp_edge.train.backend import keras
 from fkp_edge.train.published.missing import COMMON
 

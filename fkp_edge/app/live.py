@@ -1,0 +1,154 @@
+"""A run from its record to its end: joins a source, the engine and the streams, which do not know each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fkp_edge.app.config import RunConfig, check_config
+from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_options
+from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
+from fkp_edge.device.detection.search import InlineSearch, ThreadedSearch, open_search
+from fkp_edge.device.runtime import Runtime, Sink
+from fkp_edge.device.sources import check_source, open_source, reopens, resolve_source, what_it_gives, without_password
+from fkp_edge.device.summary import Summary
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.device.watchdog import Watchdog
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import find_model
+from fkp_edge.stream.recording.recording import check_recording
+
+__all__ = ["RunPlan", "plan_run", "run_live"]
+
+DEMO_SHEET = Path("fkp-demo.png")
+DEMO_EVERY = 24
+"""Frames from one picture of that sheet to the next: 16 show the whole demo."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that can begin, as far as can be said before anything but the model is opened."""
+
+    config: RunConfig
+    model: KeypointModel
+    publish: PublishOptions
+
+
+def plan_run(config: RunConfig) -> RunPlan:
+    """Opens the model and looks at all else that a run is told: a service may hold the camera and the addresses.
+
+    Raises:
+        FkpEdgeError: the run would end at its start.
+    """
+    config = check_config(config)
+    model = open_model(
+        find_model(config.model),
+        threads=config.threads,
+        card_required=not config.no_card,
+        accelerator=config.accelerator,
+    )
+    check_source(config.source)
+    if config.sheet:
+        check_sheet(Path(config.sheet))
+    if config.record:
+        check_recording(Path(config.record))
+    return RunPlan(config, model, read_publish_options(config, model.schema))
+
+
+def run_live(
+    plan: RunPlan,
+    *,
+    tell: Callable[[str], None],
+    show: Sink | None = None,
+    done: Callable[[Summary], None],
+    command: str = "fkp-edge",
+) -> None:
+    """Runs until the source ends or, in the main thread, a signal comes.
+
+    Args:
+        plan: what to run.
+        tell: is told where frames come from and where observations go, a line each.
+        show: one more sink, such as a status line.
+        done: gets the summary at the end, also where the run fails.
+        command: how lines that name a command call it.
+
+    Raises:
+        FkpEdgeError: the source or an address failed.
+    """
+    config, model = plan.config, plan.model
+    name = resolve_source(config.source)
+    if config.source == "auto":
+        tell("no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}")
+    times = StageTimes()
+    with ExitStack() as closing:
+        publisher = closing.enter_context(Publisher(plan.publish, model, without_password(name), times))
+        opens = partial(open_source, name, pace=not config.fast, camera=config.camera)
+        source = opens()
+        not_running = closing.enter_context(ExitStack())
+        not_running.callback(source.close)  # while it runs only the runtime knows whether it may be closed
+        search = open_search(config.search, times, live=source.live)
+        closing.callback(search.close)
+        summary = Summary(model.schema.mean_shape, times)
+        sinks: list[Sink] = [publisher, summary, *([show] if show else [])]
+        sheet_path = Path(config.sheet) if config.sheet else DEMO_SHEET if name == "demo" else None
+        sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
+        if sheet:
+            sinks.append(sheet)
+        sinks.append(Watchdog(os.environ, alive=lambda: runtime.reopens))
+        engine = Engine(model, search, config.tracking, config.smoothing, times=times)
+        runtime = Runtime(source, engine, sinks, reopen=opens if reopens(source) else None, settings=config.supervision)
+        try:
+            with _stopping_on_signals(runtime):  # before anybody is told that we run
+                for line in publisher.introduction(command):
+                    tell(line)
+                if given := what_it_gives(source):
+                    tell(f"{source.name} gives {given}")
+                not_running.pop_all()
+                runtime.run()
+        except Exception:
+            with suppress(OSError):  # the error is what counts, also where nobody reads the summary
+                done(_completed(summary, runtime, search))
+            raise
+        done(_completed(summary, runtime, search))
+        if sheet and sheet_path and summary.frames:
+            sheet.save(sheet_path)
+            tell(f"annotated frames: {sheet_path}")
+
+
+def _completed(summary: Summary, runtime: Runtime, search: ThreadedSearch | InlineSearch) -> Summary:
+    """`summary` with what its owners counted."""
+    summary.searches = search.count
+    summary.refused, summary.reopened = runtime.refused, runtime.reopened
+    return summary
+
+
+@contextmanager
+def _stopping_on_signals(runtime: Runtime) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run cleanly, once; a second one at once. Python has them in one thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+
+    asked = False
+
+    def stop(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)
+        asked = True
+        runtime.stop()
+
+    before = {kind: signal.signal(kind, stop) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

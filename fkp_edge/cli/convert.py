@@ -1,0 +1,118 @@
+"""`fkp-edge convert`: float network -> int8 model file, with a report; nothing to deploy where it lost too much."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from fkp_edge.cli.terminal import to_json
+from fkp_edge.convert.attempts import Job, prepare_job
+from fkp_edge.convert.edgetpu import compile_for_edgetpu, find_compiler
+from fkp_edge.convert.edgetpu_check import check_on_paper
+from fkp_edge.convert.pages import draw_worst, markdown, write_report
+from fkp_edge.convert.recipe import ConvertRecipe
+from fkp_edge.convert.run import ConvertResult, check_free
+from fkp_edge.convert.run import convert as convert_model
+from fkp_edge.convert.sweep import scan
+from fkp_edge.core.settings import read_toml
+from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector
+from fkp_edge.errors import InputError
+from fkp_edge.model.file import read_model_file
+
+__all__ = ["convert"]
+
+
+def convert(args: Namespace) -> int:
+    """Converts and judges, or scans; 1 where the result is refused."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    recipe = read_toml(args.recipe, ConvertRecipe) if args.recipe else ConvertRecipe()
+    if args.max_loss is not None:
+        recipe = msgspec.structs.replace(recipe, max_loss_percent=args.max_loss)
+    if args.require_all_mapped and not args.edgetpu:
+        raise InputError("--require-all-mapped is about the Edge TPU's compiler; add --edgetpu")
+    compiler = find_compiler() if args.edgetpu else None
+    prepare = partial(
+        prepare_job,
+        args.model,
+        recipe,
+        data_dir=args.data,
+        propose=HaarDetector(PERMISSIVE).detect,
+        trust_code=args.trust_model_code,
+    )
+    if args.scan:
+        job = prepare(work=args.scan / "work")
+        return _scan(job, args.scan, as_json=args.json)
+    check_free(args.out, overwrite=args.overwrite)
+    if compiler and _compiled(args.out).exists() and not args.overwrite:
+        raise InputError(f"{_compiled(args.out)} already exists; name another --out or add --overwrite")
+    work = args.out.with_suffix(".work")
+    job = prepare(work=work)
+    result = convert_model(job)
+    written = write_report(result.report, args.out)
+    if args.worst:
+        draw_worst(args.worst, result.before, result.after, result.crops)
+        written.append(args.worst)
+    if result.report.passed:
+        written += result.save(args.out, overwrite=args.overwrite).values()
+        shutil.rmtree(work, ignore_errors=True)
+    _print_result(result, written, as_json=args.json)
+    if not result.report.passed:
+        print(f"{args.out} is not written: it {result.report.verdict}", file=sys.stderr)
+        return 1
+    return _compile(args, compiler) if compiler else 0
+
+
+def _scan(job: Job, out: Path, *, as_json: bool) -> int:
+    """Which layers can lose filters, instead of a model file."""
+    found = scan(job)
+    paths = found.save(out)
+    shutil.rmtree(job.work, ignore_errors=True)
+    if as_json:
+        print(to_json(found))
+        return 0
+    print(f"{'layer':<28}{'filters':>8}{'kept':>6}{'work saved %':>14}{'loss %':>9}")
+    for one in found.sensitivity:
+        saved = f"{one.macs_saved_percent:>14.1f}{one.loss.loss_percent:>9.1f}"
+        print(f"{one.layer:<28}{one.filters:>8}{one.kept:>6}{saved}")
+    print(f"\n{'filters gone':<14}{'multiply-accumulates':>22}{'loss untuned %':>16}{'tuned %':>9}")
+    for point in found.sweep:
+        losses = f"{point.untuned.loss_percent:>16.1f}{point.tuned.loss_percent:>9.1f}"
+        print(f"{point.share:<14.0%}{point.macs:>22,}{losses}{'  knee' if point.share == found.knee else ''}")
+    print("\n".join(f"written: {path}" for path in paths))
+    return 0
+
+
+def _print_result(result: ConvertResult, written: list[Path], *, as_json: bool) -> None:
+    if as_json:
+        fields = {"passed": result.report.passed, "files": list(map(str, written)), "report": result.report}
+        print(to_json(fields))
+        return
+    print(markdown(result.report))
+    print("\n".join(f"written: {path}" for path in written))
+
+
+def _compiled(out: Path) -> Path:
+    """NAME_edgetpu.tflite beside the int8 file: the vendor's own naming."""
+    return out.with_name(f"{out.stem}_edgetpu{out.suffix}")
+
+
+def _compile(args: Namespace, compiler: Path) -> int:
+    """Makes the Edge TPU's file from the int8 one; 1 where it is refused."""
+    file = read_model_file(args.out)
+    print(check_on_paper(file.flatbuffer), file=sys.stderr)
+    model = compile_for_edgetpu(file, compiler)
+    left = "; ".join(model.log.on_cpu) or ("" if model.log.operators else "the compiler printed no table")
+    if left:
+        print(f"left to the CPU: {left}", file=sys.stderr)
+        if args.require_all_mapped:
+            print("no file for the Edge TPU is written: --require-all-mapped", file=sys.stderr)
+            return 1
+    model.save(_compiled(args.out), overwrite=args.overwrite)
+    print(f"{model.log.mapped} operators on the Edge TPU: {_compiled(args.out)}", file=sys.stderr)
+    return 0

@@ -1,0 +1,306 @@
+"""The command line: what each command takes. What it does stands in `commands/`, imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias
+
+from fkp_edge import __version__
+from fkp_edge.app.defaults import DEFAULT_STREAM
+from fkp_edge.cli.arguments import (
+    add_accelerator,
+    add_data,
+    add_model,
+    add_streams,
+    add_token,
+    add_trust,
+    faces,
+    percent,
+    positive,
+    seconds,
+    some_seconds,
+    threads,
+)
+from fkp_edge.cli.terminal import forget_stdout, print_error
+from fkp_edge.errors import FkpEdgeError
+from fkp_edge.model.shipped import find_model
+
+__all__ = ["DEFAULT_STREAM", "build_parser", "main"]
+
+MODEL_PLACE = Path("/var/lib/fkp-edge/model.tflite")
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What `add_subparsers` gives; the library has no public name for it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; 0 done, 1 a check failed, 2 bad input or a missing part."""
+    args = build_parser().parse_args(argv)
+    # OpenCV and FFmpeg speak up on stderr beside our one line; read when cv2 is first imported
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        command = import_module(f"fkp_edge.cli.{args.command}")
+        return int(getattr(command, args.command)(args))
+    except BrokenPipeError:  # what reads our output went away: `fkp-edge watch --json | head`
+        forget_stdout()
+        return 0
+    except (FkpEdgeError, OSError) as error:  # OSError: a full disk, a folder that may not be read
+        if os.environ.get("FKP_EDGE_DEBUG"):
+            raise
+        print_error(error)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="fkp-edge", description="Face keypoints on a small board's camera.")
+    parser.add_argument("--version", action="version", version=f"fkp-edge {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    _add_run(commands)
+    _add_stream_commands(commands)
+    _add_network_commands(commands)
+    _add_bench(commands)
+    _add_device_commands(commands)
+    _add_desktop_commands(commands)
+    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
+    return parser
+
+
+def _add_run(commands: Commands) -> None:
+    run = commands.add_parser("run", help="camera or recording -> keypoints on a socket")
+    run.add_argument(
+        "--source",
+        help="auto, picamera, usb, v4l2:N (or N, or /dev/videoN), demo, a video file, a folder of pictures, a URL such "
+        "as rtsp://HOST/PATH, or gray:WIDTHxHEIGHT or yuv420:WIDTHxHEIGHT for raw frames on standard input; auto takes "
+        "the Pi camera, else a V4L2 camera, and the bundled demo only where there is no camera device (default: auto)",
+    )
+    add_streams(run)
+    run.add_argument("--web", metavar="HOST:PORT", help="serve a live page there, such as 127.0.0.1:8080")
+    run.add_argument("--preview", action="store_true", help="show the camera's picture on the page: it shows people")
+    run.add_argument("--effect", metavar="FILE.png", help="glasses, or a picture to put on faces in the preview")
+    run.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write the stream there too, or to FILE-2 and so on where it exists; .gz compresses it",
+    )
+    run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
+    run.add_argument("--threads", type=threads, help="CPU threads of the network (default: 1)")
+    run.add_argument("--max-faces", type=faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
+    run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
+    run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
+    run.add_argument("--json", action="store_true", help="print the summary as JSON")
+    add_model(run)
+    # what is not given comes from the configuration, whose type has the defaults
+    run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
+    run.add_argument("--config", type=Path, metavar="FILE.toml", help="read options there; options given here override")
+    run.add_argument("--check", action="store_true", help="look whether all this can be used, and end")
+    run.add_argument("--print-config", action="store_true", help="print the configuration that results, and end")
+
+
+def _add_stream_commands(commands: Commands) -> None:
+    watch = commands.add_parser("watch", help="show a stream")
+    watch.add_argument(
+        "url", nargs="?", default=DEFAULT_STREAM, help=f"or HOST, or HOST:PORT (default: {DEFAULT_STREAM})"
+    )
+    watch.add_argument("--json", action="store_true", help="print the stream's lines")
+    watch.add_argument(
+        "--wait", type=seconds, default=10.0, metavar="S", help="seconds to wait for the stream to start (default: 10)"
+    )
+    add_token(watch)
+    watch.add_argument("--count", type=positive, metavar="N", help="end after N observations")
+    watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+
+    status = commands.add_parser("status", help="how a running service is doing")
+    status.add_argument(
+        "url", nargs="?", default=DEFAULT_STREAM, help=f"or HOST, or HOST:PORT (default: {DEFAULT_STREAM})"
+    )
+    status.add_argument(
+        "--within", type=some_seconds, default=3.0, metavar="S", help="seconds that a new frame may take (default: 3)"
+    )
+    add_token(status)
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+
+    replay = commands.add_parser("replay", help="stream a recording")
+    replay.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
+    add_streams(replay)
+    replay.add_argument(
+        "--fast", action="store_true", help="as fast as clients read, from the first client on, not at its own pace"
+    )
+
+    export = commands.add_parser("export", help="recording -> CSV")
+    export.add_argument("recording", type=Path, metavar="FILE", help="what run or watch --record wrote")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="one row a face")
+
+    tune = commands.add_parser("tune", help="recording -> smoothing that suits it")
+    tune.add_argument("recording", type=Path, metavar="FILE", help="what run --no-smoothing --record wrote")
+    tune.add_argument("--plot", type=Path, metavar="FILE.png", help="draw jitter against lag of all settings tried")
+    tune.add_argument("--json", action="store_true", help="print all settings tried as JSON")
+
+
+def _add_network_commands(commands: Commands) -> None:
+    predict = commands.add_parser("predict", help="faces and keypoints in pictures")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
+    predict.add_argument("--json", action="store_true", help="print one JSON line a picture")
+    predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture with its points there")
+    predict.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
+    add_model(predict)
+
+    evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
+    evaluate.add_argument("models", nargs="+", type=find_model, metavar="MODEL", help=".tflite file, or a shipped name")
+    add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip, or its folder")
+    evaluate.add_argument(
+        "--crops",
+        choices=("gt", "haar", "jitter"),
+        default="gt",
+        help="framed by the labels, by Haar, or as the tracker does (default: gt)",
+    )
+    evaluate.add_argument(
+        "--scenes", action="store_true", help="also whole photographs, DIR/scenes: the score, and what predict finds"
+    )
+    evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
+    evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    add_accelerator(evaluate)
+
+    verify = commands.add_parser("verify", help="golden cases of a model file on this device")
+    verify.add_argument("model", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    add_accelerator(verify)
+    verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
+
+
+def _add_bench(commands: Commands) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="latency of every stage, and accuracy lost against float, on this device",
+        usage="fkp-edge bench [MODEL...] [options]\n       fkp-edge bench compare A.json B.json [--fail-on P%%]",
+    )
+    bench.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="model files, or names of shipped ones (default: keypoints-int8 keypoints-float32); or compare and two "
+        "files that --json or --report wrote: what changed from the first to the second",
+    )
+    bench.add_argument(
+        "--source", default="demo", help="as for run, but no pipe; the demo is the same everywhere (default: demo)"
+    )
+    bench.add_argument("--data", type=Path, metavar="DIR", help="labelled faces: also measure the accuracy on them")
+    bench.add_argument(
+        "--seconds", type=seconds, default=75.0, metavar="S", help="of each model's open loop (default: 75)"
+    )
+    bench.add_argument("--quick", action="store_true", help="some seconds in all: shows that it works, and little else")
+    bench.add_argument(
+        "--threads",
+        type=threads,
+        metavar="N",
+        help="try the network on 1 to N threads (default: cores, at most 4)",
+    )
+    bench.add_argument("--report", type=Path, metavar="FILE", help="also write FILE.html, .md or .json")
+    bench.add_argument("--overwrite", action="store_true", help="replace a report that exists")
+    bench.add_argument("--json", action="store_true", help="print the result as JSON, on one line")
+    bench.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
+    bench.add_argument(
+        "--fail-on", type=percent, metavar="P%", help="of compare: exit with 1 where something is worse by more"
+    )
+    bench.add_argument(
+        "--accelerator",
+        choices=("cpu", "edgetpu"),
+        default="cpu",
+        help="edgetpu: run files compiled for it on a Coral device, all others on the CPU (default: cpu)",
+    )
+    bench.set_defaults(default_of=bench.get_default)
+
+
+def _add_device_commands(commands: Commands) -> None:
+    _add_model_commands(commands.add_parser("model", help="change the model file that a service runs, and back"))
+
+    doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
+    doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
+    doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_desktop_commands(commands: Commands) -> None:
+    train = commands.add_parser("train", help="train a recipe (desktop; needs fkp-edge[train])")
+    train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
+    add_data(train, "folder that the recipe's folders lie in")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
+    train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
+    add_trust(train)
+    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
+
+    convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
+    convert.add_argument(
+        "model", type=Path, metavar="MODEL", help="model.keras of a training run, your .keras or .h5, or a SavedModel"
+    )
+    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
+    add_data(convert, "folder with the labelled faces that the network was trained and validated on")
+    wanted = convert.add_mutually_exclusive_group(required=True)
+    wanted.add_argument(
+        "--out", type=Path, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
+    )
+    wanted.add_argument(
+        "--scan", type=Path, metavar="DIR", help="instead: which layers can lose filters, and what that costs"
+    )
+    convert.add_argument(
+        "--max-loss", type=percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
+    )
+    convert.add_argument(
+        "--edgetpu", action="store_true", help="also compile for the Edge TPU (needs the vendor's edgetpu_compiler)"
+    )
+    convert.add_argument(
+        "--require-all-mapped", action="store_true", help="refuse what the compiler leaves partly to the CPU"
+    )
+    add_trust(convert)
+    convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
+    convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    convert.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _add_model_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    place_help = f"what the configuration's model key names (default: {MODEL_PLACE})"
+
+    install = actions.add_parser("install", help="put a file there if it is good here; the one before is kept")
+    install.add_argument("file", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    install.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
+    add_accelerator(install)
+
+    rollback = actions.add_parser("rollback", help="take the file before again; twice is back")
+    rollback.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
+    add_accelerator(rollback)
+
+
+def _add_data_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    file_help = "labelled faces: Kaggle's CSV or zip, MUCT's CSV, or a folder of .pts"
+
+    describe = actions.add_parser("describe", help="rows, missing values, spread, duplicates, suspicious labels")
+    describe.add_argument("file", type=Path, metavar="FILE", help=file_help)
+    describe.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw the mean face and the spread of points"
+    )
+    describe.add_argument("--json", action="store_true", help="print the description as JSON")
+
+    samples = actions.add_parser("samples", help="draw a sheet of faces with their points")
+    samples.add_argument("file", type=Path, metavar="FILE", help=file_help)
+    samples.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the sheet")
+    samples.add_argument("--count", type=positive, default=32, metavar="N", help="faces (default: 32)")
+    samples.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+
+    submit = actions.add_parser("submit", help="predict Kaggle's test set and write the submission file")
+    add_model(submit)
+    submit.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
+    add_data(submit, "folder with Kaggle's test.csv or .zip and IdLookupTable.csv")
+    submit.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the submission")
+
+    kaggle = actions.add_parser("kaggle", help="fetch the competition's files through the kaggle client")
+    kaggle.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")

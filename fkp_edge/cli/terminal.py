@@ -1,0 +1,65 @@
+"""What commands print alike: errors, JSON, and nothing of the runtime's own remarks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["forget_stdout", "print_error", "print_result", "quiet_runtime", "to_json"]
+
+
+def print_error(error: Exception) -> None:
+    """One line on stderr, whatever the text holds."""
+    from fkp_edge.core.journal import is_journal, with_level
+
+    line = f"fkp-edge: error: {' '.join(str(error).split())}"
+    print(with_level(line, logging.ERROR) if is_journal(sys.stderr) else line, file=sys.stderr)
+
+
+def print_result(text: str) -> None:
+    """Prints and flushes `text`.
+
+    Raises:
+        OSError: nobody reads it; nothing more will be written, so that Python does not try again at its end.
+    """
+    try:
+        print(text, flush=True)
+    except OSError:
+        forget_stdout()
+        raise
+
+
+def forget_stdout() -> None:
+    """Sends what stdout still holds nowhere: whoever read it is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def to_json(value: Any) -> str:
+    """`value` as JSON; what could not be measured (NaN) becomes null."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+
+
+@contextmanager
+def quiet_runtime() -> Iterator[None]:
+    """Keeps TFLite's own remarks ("Created ... XNNPACK delegate") off the terminal; FKP_EDGE_DEBUG=1 shows them.
+
+    The runtime writes to the descriptor itself, past Python. Only the command line does this: no thread runs yet.
+    """
+    if os.environ.get("FKP_EDGE_DEBUG"):
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

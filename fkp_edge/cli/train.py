@@ -1,0 +1,30 @@
+"""`fkp-edge train`: trains a recipe."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector
+from fkp_edge.train.registry import read_recipe, train_any
+
+__all__ = ["train"]
+
+
+def train(args: Namespace) -> int:
+    """Trains, or goes on, and prints the accuracy on the validation faces."""
+    recipe = read_recipe(args.recipe)
+    propose = HaarDetector(PERMISSIVE).detect
+    result = train_any(
+        recipe,
+        data_dir=args.data,
+        out=args.out,
+        propose=propose,
+        start=args.start,
+        trust_code=args.trust_model_code,
+        resume=args.resume,
+    )
+    for name, figures in result.validation.items():
+        errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
+        print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")
+    print(result.model)
+    return 0

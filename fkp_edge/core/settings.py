@@ -1,0 +1,137 @@
+"""Reads a TOML file into one typed record: recipes and the device's configuration. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from fkp_edge.core.files import read_bounded
+from fkp_edge.errors import InputError
+
+__all__ = ["Seconds", "Settings", "Share", "format_toml", "parse_settings", "read_toml", "read_values"]
+
+MAX_BYTES = 2**20
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of recipes and configurations: frozen, typed, defaults in the type only."""
+
+
+T = TypeVar("T", bound=Settings)
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """The settings in `path`.
+
+    Raises:
+        InputError: the file is missing or no TOML, a key is unknown (the nearest known one is named) or a value is of
+            the wrong type.
+    """
+    return parse_settings(read_values(path), kind, str(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """What the TOML file `path` says, not yet checked.
+
+    Raises:
+        InputError: the file is missing or no TOML.
+    """
+    content = read_bounded(path, MAX_BYTES, "a TOML file")
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+
+
+def parse_settings(values: dict[str, Any], kind: type[T], where: str) -> T:
+    """`values` as a `kind`; `where` names their origin in errors."""
+    _refuse_unknown(values, kind, where)
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), values, where) from None
+
+
+def _refusal(error: str, values: dict[str, Any], where: str) -> InputError:
+    """msgspec's words in ours: the key, what it is given, and what was expected."""
+    if missing := _MISSING.fullmatch(error):
+        return InputError(f"{where}: there is no key {missing['key']!r}; expected one")
+    found = _WRONG.fullmatch(error)
+    if found is None:
+        return InputError(f"{where}: {error}")
+    wanted = re.sub(r"`(\w+)`", lambda match: _TYPES.get(match[1], match[1]), found["wanted"])
+    value: Any = values
+    try:
+        for name, number in _STEP.findall(found["path"]):
+            value = value[int(number)] if number else value[name]
+    except (KeyError, TypeError, ValueError):  # in a table of any keys msgspec says [...] for which
+        return InputError(f"{where}: a value of {found['path']} cannot be used; expected {wanted}")
+    given = json.dumps(value, ensure_ascii=False, default=str)
+    return InputError(f"{where}: {found['path']} = {given} cannot be used; expected {wanted}")
+
+
+_WRONG = re.compile(r"Expected (?P<wanted>.*?)(?:, got `.*`)? - at `\$\.(?P<path>.*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<key>\w+)`(?: - at .*)?")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_TYPES = {
+    "array": "an array",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table",
+    "str": "a text",
+}
+
+
+def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    hints = get_type_hints(kind)
+    for key, value in values.items():
+        if key not in hints:
+            if tables := [table for table, inner in hints.items() if _is_table(inner) and key in get_type_hints(inner)]:
+                raise InputError(f"{where}: unknown key {key!r}; it belongs into the table [{tables[0]}]")
+            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
+            raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}? known: {', '.join(hints)}")
+        if get_origin(hints[key]) is Literal and isinstance(value, str) and value not in get_args(hints[key]):
+            known = get_args(hints[key])
+            near = difflib.get_close_matches(value, known, n=1, cutoff=0)
+            raise InputError(
+                f"{where}: {key} = {value!r}; did you mean {near[0]!r}? expected one of {', '.join(known)}"
+            )
+        if isinstance(value, dict) and _is_table(hints[key]):
+            _refuse_unknown(value, hints[key], f"{where} [{key}]")
+
+
+def _is_table(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def format_toml(settings: Settings) -> str:
+    """`settings` as TOML that `read_toml` reads again; a record in a record becomes a table.
+
+    Raises:
+        InputError: a text is not Unicode, such as the name of a file in another encoding.
+    """
+    lines, tables = [], []
+    for key, value in ((key, getattr(settings, key)) for key in settings.__struct_fields__):
+        if isinstance(value, Settings):
+            tables.append(f"\n[{key}]\n{format_toml(value)}")
+        else:
+            lines.append(f"{key} = {_format_value(key, value)}\n")
+    return "".join([*lines, *tables])
+
+
+def _format_value(key: str, value: object) -> str:
+    # JSON's texts, numbers and arrays are TOML's too, but for two: pairs of surrogates, and DEL as it is
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError(f"{key} = {value!r} is not UTF-8, and TOML cannot hold it; rename the file")
+    return text

@@ -1,0 +1,1 @@
+"""A frame to an observation: the engine, tracks, refinement of a crop, smoothing and pose."""

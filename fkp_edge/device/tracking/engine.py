@@ -1,0 +1,243 @@
+"""Frame -> Observation: search once, then track from the last points. No threads, sockets or clocks in here.
+
+Time comes with the frame, so that every behaviour can be tested on arrays; how long stages took is noted beside it, and
+nothing depends on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from fkp_edge.core.geometry import Crop, box_around, crop_from_box, iou
+from fkp_edge.core.observation import Face, Frame, Observation, State
+from fkp_edge.core.settings import Seconds, Settings, Share
+from fkp_edge.device.detection.proposals import MOST_LOOKED_AT, Proposals
+from fkp_edge.device.detection.search import Proposal, Search
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.tracking.pose import head_pose
+from fkp_edge.device.tracking.refinement import MOST_LOOKS, Sight, agree, look_at
+from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
+from fkp_edge.device.tracking.tracker import BEHIND, SAME_FACE, Track, hidden_tracks, is_near, is_on
+from fkp_edge.model.interpreter import KeypointModel
+
+__all__ = ["MOST_FACES", "Engine", "EngineSettings"]
+
+MOST_FACES = 4
+
+
+class EngineSettings(Settings, frozen=True, kw_only=True):
+    """When a face counts as found, kept and lost."""
+
+    max_faces: Annotated[int, Meta(ge=1, le=MOST_FACES)] = 1
+    """Faces followed at a time; each costs an inference a frame."""
+    found_score: Share = 0.9
+    """Score from which a proposed box is a face."""
+    kept_score: Share = 0.5
+    """Score below which a tracked face is not seen: lower than `found_score`, so that it does not flicker."""
+    hold_s: Seconds = 0.25
+    """How long a face that is not seen is held before it counts as lost."""
+    hidden_s: Seconds = 2.0
+    """How long a face behind another one is waited for."""
+    search_every_s: Seconds = 0.1
+    """Time between whole-frame searches at least."""
+    new_face_every_s: Seconds = 1.0
+    """The same while faces are tracked and `max_faces` allows for more."""
+    verify_every_s: Seconds = 1.0
+    """How often Haar verifies the face of a network without a score."""
+    smallest_side: Annotated[float, Meta(ge=8, le=4096)] = 24.0
+    """A crop whose side falls below this many frame pixels is no face any more."""
+
+
+class Engine:
+    """Follows faces. Not for use by two threads at once."""
+
+    def __init__(
+        self,
+        model: KeypointModel,
+        search: Search,
+        settings: EngineSettings | None = None,
+        smoothing: SmoothingSettings | None = None,
+        *,
+        times: StageTimes | None = None,
+    ) -> None:
+        self._model = model
+        self._search = search
+        self._settings = settings or EngineSettings()
+        self._smoothing = smoothing or SmoothingSettings()
+        self.times = times or StageTimes()
+        self._tracks: list[Track] = []
+        self._next_id = 1
+        self._searched_ns: int | None = None
+        self._proposals = Proposals()
+        self._last_sequence = -1
+        self._shape: tuple[int, ...] = ()
+
+    def process(self, frame: Frame) -> Observation:
+        """What is seen in `frame`, given the frames before it."""
+        if frame.grey.shape != self._shape:  # other pixels: no place in the frame before is one in this
+            self._tracks, self._shape = [], frame.grey.shape
+            self._proposals.forget()
+        dropped = max(0, frame.sequence - self._last_sequence - 1)
+        self._last_sequence = frame.sequence
+        self._follow(frame)
+        self._find(frame)
+        faces = tuple(track.face for track in self._tracks if track.seen)
+        state = State.TRACKING if faces else State.HELD if self._tracks else State.SEARCHING
+        if state is State.HELD:
+            faces = tuple(track.face for track in self._tracks)
+        return Observation(frame.sequence, frame.captured_ns, state, faces, dropped)
+
+    def _follow(self, frame: Frame) -> None:
+        """Looks where each face is expected, and forgets those that were not seen for long."""
+        now = frame.captured_ns
+        verified = {} if self._model.has_score else self._verify(frame)
+        seen = []
+        for track in self._tracks:
+            track.seen = False
+            track.seen_ns = min(track.seen_ns, now)  # a clock that went back must not hold a face until it caught up
+            sight = look_at(self._model, frame.grey, verified.get(track.id) or track.guess(now), self.times)
+            least = self._settings.found_score if track.hidden else self._settings.kept_score
+            if self._is_face(sight.crop, frame) and sight.score >= least:
+                seen.append((track, sight))
+        hidden = hidden_tracks(seen, now) if len(seen) > 1 else set()
+        for track, sight in seen:
+            if track.id not in hidden:
+                track.move(sight, now, beside=self._beside(sight, track))
+                self._report(track)
+        in_front = [track for track in self._tracks if track.seen]
+        for track in self._tracks:
+            if not track.seen:
+                track.hidden = track.hidden or is_on(track.guess(now), in_front, BEHIND)
+        self._tracks = [track for track in self._tracks if track.seen or not self._is_lost(track, now)]
+
+    def _is_face(self, crop: Crop, frame: Frame) -> bool:
+        height, width = frame.grey.shape
+        inside = 0 <= crop.x < width and 0 <= crop.y < height
+        return bool(inside and self._settings.smallest_side <= crop.side <= 2 * max(width, height))
+
+    def _is_lost(self, track: Track, now: int) -> bool:
+        wait_s = self._settings.hidden_s if track.hidden else self._settings.hold_s
+        return bool((now - track.seen_ns) / 1e9 > wait_s)
+
+    def _verify(self, frame: Frame) -> dict[int, Crop]:
+        """Where Haar sees the faces of a network without a score, by id; forgets those it does not see.
+
+        Without a score only Haar can say, now and then, whether a track has drifted onto the background. Its box then
+        is what to go on from: such networks have seen faces framed as their authors framed them, and their own points
+        lead them further off from frame to frame.
+        """
+        every_ns = self._settings.verify_every_s * 1e9
+        due = [t for t in self._tracks if not 0 <= frame.captured_ns - t.verified_ns < every_ns]
+        boxes = self._search.look(frame) if due else None
+        if boxes is None:
+            return {}
+        found: dict[int, Crop] = {}
+        for track in due:
+            here = box_around(track.sight.crop)
+            crop = max(map(_as_crop, boxes), key=lambda crop: iou(box_around(crop), here), default=None)
+            if crop is None or iou(box_around(crop), here) < SAME_FACE:
+                self._tracks.remove(track)
+            else:
+                track.verified_ns, found[track.id] = frame.captured_ns, crop
+        return found
+
+    def _find(self, frame: Frame) -> None:
+        """Searches the whole frame, where it is time to; follows what it finds.
+
+        All that a search proposes is looked at, over several frames, before the next answer is asked for.
+        """
+        if not self._room():
+            self._proposals.drop()
+            return
+        unseen = any(not track.seen for track in self._tracks)
+        every_s = self._settings.search_every_s if unseen or not self._tracks else self._settings.new_face_every_s
+        since = None if self._searched_ns is None else frame.captured_ns - self._searched_ns
+        if not self._proposals and (since is None or not 0 <= since < every_s * 1e9):
+            boxes = self._search.look(frame)
+            if boxes is not None:
+                self._searched_ns = frame.captured_ns
+                self._proposals.take(map(_as_crop, boxes))
+        self._inspect(frame)
+
+    def _room(self) -> int:
+        """New faces that may be followed."""
+        return self._settings.max_faces - sum(track.seen for track in self._tracks)
+
+    def _inspect(self, frame: Frame) -> None:
+        """Follows proposals on which the network settles, as `settle` does.
+
+        While a face is followed that takes one look a frame, so that frame is hardly later than others: the next look
+        is at the next frame, which is how tracking goes on anyway.
+        """
+        follows = any(track.seen for track in self._tracks)
+        left = MOST_LOOKED_AT
+        while left and self._room() and (candidate := self._proposals.next()):
+            seen = [track for track in self._tracks if track.seen]
+            if is_on(candidate.crop, seen):
+                continue
+            sight = look_at(self._model, frame.grey, candidate.crop, self.times)
+            candidate.looks += 1
+            if not agree(candidate.crop, sight.crop) and candidate.looks < MOST_LOOKS:
+                candidate.crop = sight.crop
+                self._proposals.put_back(candidate)
+            else:
+                left -= 1
+                if agree(candidate.crop, sight.crop) and self._is_new(sight, seen, frame):
+                    self._follow_from_now(sight, frame)
+                else:
+                    self._proposals.no_face(candidate)
+            if follows:
+                return
+
+    def _is_new(self, sight: Sight, seen: Sequence[Track], frame: Frame) -> bool:
+        sure = sight.score >= self._settings.found_score
+        return sure and self._is_face(sight.crop, frame) and not is_on(sight.crop, seen)
+
+    def _follow_from_now(self, sight: Sight, frame: Frame) -> None:
+        now = frame.captured_ns
+        unseen = [track for track in self._tracks if not track.seen]
+        for track in unseen:
+            if track.may_be(sight, now):
+                track.revive(sight, now)
+                self._report(track)
+                return
+        if len(self._tracks) >= self._settings.max_faces:  # a face that is there counts more than one that was
+            self._tracks.remove(min(unseen, key=lambda track: track.seen_ns))
+        track = Track(self._next_id, sight, _raw_face(self._next_id, sight), now, now)
+        if self._smoothing.enabled:
+            track.smooth = OneEuro(self._smoothing)
+        self._next_id += 1
+        self._tracks.append(track)
+        self._report(track)
+
+    def _report(self, track: Track) -> None:
+        """Makes the face that is reported of a track, smoothed, with its pose; learns its looks beside others."""
+        sight = track.sight
+        points, crop = sight.points, sight.crop
+        if track.smooth is not None:
+            with self.times.stage("filter"):
+                rows = np.empty((len(points) + 2, 2))
+                rows[:-2], rows[-2:] = points, ((crop.x, crop.y), (crop.side, 0.0))
+                rows = track.smooth(rows, track.seen_ns, crop.side)
+                (x, y), (side, _) = rows[-2:].tolist()
+                points, crop = rows[:-2].astype(np.float32), Crop(x, y, side, crop.roll)
+        with self.times.stage("pose"):
+            pose = head_pose(points, self._model.schema)
+        track.face = Face(track.id, sight.score, box_around(crop), points, pose)
+        if self._settings.max_faces > 1 and not self._beside(sight, track):
+            track.remember(sight)
+
+    def _beside(self, sight: Sight, track: Track) -> bool:
+        return is_near(sight.crop, [other for other in self._tracks if other is not track])
+
+
+def _as_crop(proposal: Proposal) -> Crop:
+    return proposal if isinstance(proposal, Crop) else crop_from_box(proposal)
+
+
+def _raw_face(number: int, sight: Sight) -> Face:
+    return Face(number, sight.score, box_around(sight.crop), sight.points)

@@ -1,0 +1,66 @@
+"""One look of the network at one crop, and looks repeated until points and crop agree."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.core.geometry import Crop, crop_from_track, extract
+from fkp_edge.core.keypoints import Points
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.model.interpreter import KeypointModel
+
+__all__ = ["MOST_LOOKS", "Sight", "agree", "look_at", "settle"]
+
+MOST_LOOKS = 4
+"""At one proposal."""
+
+
+class Sight(NamedTuple):
+    """What the network saw in one crop."""
+
+    points: Points
+    """(K, 2), frame pixels."""
+    score: float
+    crop: Crop
+    """The crop that these points ask for: where to look next, and what is reported as the face's box."""
+    pixels: NDArray[np.uint8]
+    """(96, 96): what was looked at."""
+
+
+def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight:
+    """Runs `model` on one crop of `grey`."""
+    with times.stage("crop"):
+        pixels = extract(grey, crop)
+    with times.stage("infer"):
+        raw = model.invoke(pixels)
+    with times.stage("decode"):
+        units, score = model.decode(*raw)
+        points = crop.to_frame(units)
+        aim = crop_from_track(points, model.schema.mean_shape)
+        if math.isfinite(aim.side):
+            return Sight(points, score, aim, pixels)
+        return Sight(crop.to_frame(model.schema.mean_shape), 0.0, crop, pixels)  # a damaged float network saw nothing
+
+
+def settle(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight | None:
+    """Runs `model` on a proposed crop, then on the crop that the points found there ask for, until the two agree.
+
+    None where they do not within four looks: the box was stale or framed half a face, and the points are guesses.
+    """
+    for _ in range(MOST_LOOKS):
+        sight = look_at(model, grey, crop, times)
+        if agree(crop, sight.crop):
+            return sight
+        crop = sight.crop
+    return None
+
+
+def agree(a: Crop, b: Crop) -> bool:
+    """Whether two crops show the same face alike, so that no other look is needed."""
+    shift = math.hypot(a.x - b.x, a.y - b.y)
+    turn = abs(math.remainder(a.roll - b.roll, 2 * math.pi))
+    return shift < 0.08 * b.side and abs(math.log(a.side / b.side)) < 0.15 and turn < math.radians(8)

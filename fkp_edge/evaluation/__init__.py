@@ -1,0 +1,1 @@
+"""Accuracy on labelled faces: metrics, one model, and two models compared."""

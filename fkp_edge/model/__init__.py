@@ -1,0 +1,1 @@
+"""The self-describing model file: card, golden cases, runtimes, verification and deployment."""

@@ -1,0 +1,98 @@
+"""The file that a service runs: a new one takes its place only if it is good, and the one before is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fkp_edge.core.files import move, write_whole
+from fkp_edge.errors import InputError, ModelFileError
+from fkp_edge.model.edgetpu import Accelerator
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.verify import Verification, verify
+
+__all__ = ["Placement", "install_model", "previous_of", "roll_back"]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What became of a file that was to take a place."""
+
+    sha256: str
+    """Of its flatbuffer."""
+    verification: Verification
+    """Its golden cases on this device; where they do not reproduce, nothing was changed."""
+    is_new: bool
+    """False where the place holds it already, or still holds another."""
+
+
+def previous_of(place: Path) -> Path:
+    """Where the file is kept that was at `place` before."""
+    return place.with_name(f"{place.name}.previous")
+
+
+def replaced_at(place: Path) -> Path:
+    """Where the file that was at `place` is while it changes: with the one before it, all are there at every moment."""
+    return place.with_name(f"{place.name}.replaced")
+
+
+def install_model(file: Path, place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
+    """Puts a copy of `file` at `place` if it is whole and reproduces its golden cases on this device.
+
+    What was there is kept as `previous_of(place)`. A power cut leaves the old file or the new one, never a part of one;
+    the next change ends what it broke off.
+
+    Raises:
+        FkpEdgeError: the file is damaged, made for the other accelerator or has no golden cases, or `place` cannot be
+            written; nothing was changed.
+    """
+    return _put(file, place, accelerator)
+
+
+def roll_back(place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
+    """Exchanges the file at `place` and the one before it; twice is back.
+
+    Raises:
+        InputError: there is no file before it.
+        FkpEdgeError: see `install_model`.
+    """
+    _finish(place)
+    previous = previous_of(place)
+    if not previous.is_file():
+        raise InputError(f"{previous} does not exist; expected the file that an earlier install replaced")
+    return _put(previous, place, accelerator)
+
+
+def _put(file: Path, place: Path, accelerator: Accelerator) -> Placement:
+    if place.is_dir():
+        raise InputError(f"{place} is a folder; name the file in it that the configuration's model key names")
+    if place.suffix != ".tflite":
+        raise InputError(f"{place} does not end in .tflite; name the file that the configuration's model key names")
+    _finish(place)
+    if read_model_file(file, card_required=False).card is None:
+        raise ModelFileError(f"{file} has no card, or is cut off; expected a whole file that fkp-edge convert wrote")
+    model = open_model(file, accelerator=accelerator)
+    content = file.read_bytes()
+    if not content.startswith(model.file.flatbuffer):
+        raise ModelFileError(f"{file} changed while it was read; copy it here first, then install it")
+    found = verify(model)
+    kept = place.read_bytes() if place.exists() else None
+    is_new = found.first is None and kept != content
+    if is_new:
+        if kept is not None:
+            write_whole({replaced_at(place): kept})
+        write_whole({place: content})
+        _finish(place)
+    return Placement(model.file.sha256, found, is_new)
+
+
+def _finish(place: Path) -> None:
+    """Makes what a change replaced the file before; also after a power cut in its middle."""
+    replaced = replaced_at(place)
+    if not replaced.exists():
+        return
+    if place.exists() and place.read_bytes() == replaced.read_bytes():  # cut before the new file came
+        replaced.unlink()
+    else:
+        move(replaced, previous_of(place))

@@ -1,0 +1,250 @@
+"""The self-describing model file: a TFLite flatbuffer with a zip appended, which holds its card and golden cases.
+
+Every TFLite runtime ignores the tail; Python's `zipfile` (and `unzip`) read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.geometry import Box
+from fkp_edge.core.keypoints import Points
+from fkp_edge.errors import InputError, ModelFileError
+
+__all__ = [
+    "Card",
+    "Compilation",
+    "GoldenCase",
+    "ModelFile",
+    "Operator",
+    "encode_model_file",
+    "read_model_file",
+    "write_model_file",
+]
+
+FORMAT = 1
+MAX_FILE_BYTES = 256 * 2**20
+MAX_CARD_BYTES = 2**20
+MAX_GOLDEN_BYTES = 32 * 2**20
+CARD, GOLDEN = "card.json", "golden.npz"
+
+
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of TFLite operator in the flatbuffer."""
+
+    name: str
+    version: int
+    count: int
+
+
+class Compilation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a flatbuffer was compiled for the Edge TPU."""
+
+    compiler: str
+    """Its name and version, as it printed them."""
+    mapped: int
+    """Operators that run on the Edge TPU."""
+    on_cpu: tuple[str, ...]
+    """Operators left to the CPU, each with its count and the compiler's reason."""
+    source_sha256: str
+    """Of the int8 flatbuffer that it was compiled from, and which made the golden cases."""
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model file says of itself."""
+
+    format: int = FORMAT
+    """Version of this record; others are refused."""
+    name: str
+    """Name of the model."""
+    schema: str
+    """Keypoint schema, such as fkp15."""
+    mean_shape: tuple[tuple[float, float], ...]
+    """(K, 2), crop units: the keypoints output holds offsets from it."""
+    has_score: bool
+    """False for a network without a score: the engine then verifies its face with Haar now and then."""
+    flatbuffer_sha256: str
+    flatbuffer_bytes: int
+    precision: str
+    """float32 or int8."""
+    quantisation: str
+    """How it was quantised, in words; empty for float32."""
+    pruning: str = ""
+    """What was pruned, in words."""
+    parameters: int
+    """Weights of the network it was made from."""
+    training: dict[str, Any]
+    """The training recipe and its figures."""
+    licence: str
+    """What the weights may be used for, and which data made them."""
+    operators: tuple[Operator, ...]
+    accuracy: dict[str, Any]
+    """Validation set -> NME in percent of the float network (`float_nme_percent`) and of this file (`nme_percent`)."""
+    edgetpu: Compilation | msgspec.UnsetType = msgspec.UNSET
+    """Only in files compiled for the Edge TPU."""
+
+
+@dataclass(frozen=True, eq=False)
+class GoldenCase:
+    """One picture and what each stage made of it when the file was written."""
+
+    frame: NDArray[np.uint8]
+    """(H, W)."""
+    box: Box
+    crop: NDArray[np.uint8]
+    """(96, 96): `extract` of the box."""
+    raw_keypoints: NDArray[Any]
+    """(2K,) as the model gives it, in its own type."""
+    raw_score: NDArray[Any]
+    """(1,), or empty without a score."""
+    points: Points
+    """(K, 2), frame pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A model file that was read and checked."""
+
+    path: Path
+    flatbuffer: bytes
+    card: Card | None
+    """None where the file was opened without one."""
+    golden: tuple[GoldenCase, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Of the flatbuffer, hexadecimal."""
+        return hashlib.sha256(self.flatbuffer).hexdigest()
+
+
+def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
+    """Reads and checks the model file at `path`.
+
+    Raises:
+        ModelFileError: the file is missing, no TFLite flatbuffer, has no card, or its card does not fit it.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""  # a device has no size
+        if (size := max(size, len(content))) > MAX_FILE_BYTES:
+            raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
+    except OSError as error:
+        raise ModelFileError(f"cannot read {path}: {error.strerror or error}; expected a .tflite file") from error
+    if content[4:8] != b"TFL3":
+        raise ModelFileError(f"{path} is not a TFLite model: bytes 4 to 8 are {content[4:8]!r}, expected b'TFL3'")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            length = min((info.header_offset for info in archive.infolist()), default=0)
+            card = _read_card(_member(archive, CARD, MAX_CARD_BYTES, path), path)
+            golden = _read_golden(_member(archive, GOLDEN, MAX_GOLDEN_BYTES, path), path)
+    except ModelFileError:
+        raise
+    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error) as error:  # zipfile, on damage
+        if card_required:
+            raise ModelFileError(
+                f"{path} has no card; expected a file that fkp-edge convert wrote, or add --no-card"
+            ) from error
+        return ModelFile(path, content, None)
+    model = ModelFile(path, content[:length], card, golden)
+    if (found := model.sha256) != card.flatbuffer_sha256:
+        raise ModelFileError(
+            f"{path} is damaged: the flatbuffer's sha256 is {found[:12]}..., its card says "
+            f"{card.flatbuffer_sha256[:12]}...; copy or convert it again"
+        )
+    return model
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> bytes:
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        raise ModelFileError(f"{path} has no {name} in its tail; expected a file that fkp-edge convert wrote") from None
+    if info.file_size > limit:
+        raise ModelFileError(f"{path}: {name} unpacks to {info.file_size} bytes, expected at most {limit}")
+    with archive.open(info) as file:
+        return file.read(limit)
+
+
+def _read_card(text: bytes, path: Path) -> Card:
+    try:
+        card = msgspec.json.decode(text, type=Card)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise ModelFileError(f"{path}: its card cannot be read ({error}); convert the model again") from error
+    if card.format != FORMAT:
+        raise ModelFileError(f"{path}: card format {card.format}, this version reads {FORMAT}; upgrade fkp-edge")
+    return card
+
+
+def _read_golden(content: bytes, path: Path) -> tuple[GoldenCase, ...]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            if sum(i.file_size for i in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
+                raise ModelFileError(f"{path}: golden cases unpack to over {MAX_GOLDEN_BYTES} bytes")
+            return tuple(
+                GoldenCase(
+                    frame=arrays[f"frame{i}"],
+                    box=tuple(arrays[f"box{i}"].tolist()),
+                    crop=arrays[f"crop{i}"],
+                    raw_keypoints=arrays[f"keypoints{i}"],
+                    raw_score=arrays[f"score{i}"],
+                    points=arrays[f"points{i}"],
+                )
+                for i in range(int(arrays["count"]))
+            )
+    except ModelFileError:
+        raise
+    except (KeyError, ValueError, TypeError, MemoryError, OSError, zipfile.BadZipFile) as error:
+        raise ModelFileError(f"{path}: its golden cases cannot be read ({error}); convert the model again") from error
+
+
+def write_model_file(
+    path: Path, flatbuffer: bytes, card: Card, golden: tuple[GoldenCase, ...], *, overwrite: bool = False
+) -> None:
+    """Writes the file whole or not at all; the same content gives the same bytes.
+
+    Raises:
+        InputError: `path` exists and `overwrite` is not given, or cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} already exists; name another --out or add --overwrite")
+    write_whole({path: encode_model_file(flatbuffer, card, golden)})
+
+
+def encode_model_file(flatbuffer: bytes, card: Card, golden: tuple[GoldenCase, ...]) -> bytes:
+    """The bytes of a model file: flatbuffer, then a zip of card and golden cases."""
+    arrays: dict[str, NDArray[Any]] = {"count": np.array(len(golden))}
+    for i, case in enumerate(golden):
+        arrays |= {f"frame{i}": case.frame, f"box{i}": np.array(case.box), f"crop{i}": case.crop}
+        arrays |= {f"keypoints{i}": case.raw_keypoints, f"score{i}": case.raw_score, f"points{i}": case.points}
+    cases = _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()})
+    text = msgspec.json.format(msgspec.json.encode(card), indent=1)
+    return flatbuffer + _zip({CARD: text, GOLDEN: cases})
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _zip(members: Mapping[str, bytes]) -> bytes:
+    """A zip of `members` with a fixed date, so that the same content gives the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Reports for people: Markdown, one HTML page, and plots."""

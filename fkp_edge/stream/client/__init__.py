@@ -1,0 +1,1 @@
+"""The reader's side of a stream: connection, transports, `watch` and `status`."""

@@ -1,0 +1,131 @@
+"""Protocol version 1 as UDP datagrams: the same messages, compact and little-endian. No socket here.
+
+A datagram is a header (magic, version, kind, length of the whole) and a body. A hello's body is its JSON; an
+observation's is laid out as `docs/protocol.md` says, each face in `face_bytes` bytes: later fields come after the
+points, and readers skip what they do not know.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+
+from fkp_edge.errors import StreamError
+from fkp_edge.stream.protocol.messages import (
+    PROTOCOL,
+    FaceMessage,
+    Hello,
+    ObservationMessage,
+    Pose,
+    StateName,
+    decode_server,
+    encode,
+)
+
+__all__ = ["MAX_DATAGRAM_BYTES", "decode_datagram", "encode_datagram"]
+
+MAGIC = b"FKPE"
+HELLO, OBSERVATION = 0, 1
+MAX_DATAGRAM_BYTES = 65_507
+"""Of UDP over IPv4."""
+STATES: tuple[StateName, ...] = ("searching", "tracking", "held", "no_camera")
+
+_HEADER = struct.Struct("<4sBBH")
+_OBSERVATION = struct.Struct("<QQQIBBHHH")
+_FACE = struct.Struct("<If4f3f")
+
+
+def encode_datagram(message: Hello | ObservationMessage) -> bytes:
+    """`message` as one datagram."""
+    body = encode(message)[:-1] if isinstance(message, Hello) else _observation(message)
+    kind = HELLO if isinstance(message, Hello) else OBSERVATION
+    return _HEADER.pack(MAGIC, PROTOCOL, kind, _HEADER.size + len(body)) + body
+
+
+def decode_datagram(data: bytes) -> Hello | ObservationMessage:
+    """The message in a datagram: pixels in hundredths, scores in thousandths, as on the other transports.
+
+    Raises:
+        StreamError: it is no datagram of this protocol, or of another version.
+    """
+    if len(data) < _HEADER.size or data[:4] != MAGIC:
+        raise StreamError(f"a datagram that starts {data[:8]!r} is not of fkp-edge; expected {MAGIC!r}")
+    _, version, kind, length = _HEADER.unpack_from(data)
+    if version != PROTOCOL:
+        older = "fkp-edge" if version > PROTOCOL else "fkp-edge on the device"
+        raise StreamError(f"a datagram speaks protocol version {version} and this client speaks 1; upgrade {older}")
+    if length != len(data):
+        raise StreamError(f"a datagram of {len(data)} bytes says that it has {length}; expected all of it")
+    if kind == HELLO:
+        message = decode_server(data[_HEADER.size :])
+        if not isinstance(message, Hello):
+            raise StreamError(f"a hello datagram holds {type(message).__name__}; expected a hello")
+        return message
+    if kind != OBSERVATION:
+        raise StreamError(f"a datagram is of kind {kind}; expected {HELLO} (hello) or {OBSERVATION} (observation)")
+    return _decode_observation(data)
+
+
+def _observation(message: ObservationMessage) -> bytes:
+    points = len(message.faces[0].points) if message.faces else 0
+    head = _OBSERVATION.pack(
+        message.sequence,
+        message.captured_ns,
+        message.sent_ns,
+        min(message.dropped, 2**32 - 1),
+        STATES.index(message.state),
+        len(message.faces),
+        _FACE.size + 8 * points,
+        points,
+        0,
+    )
+    return head + b"".join(_face(face) for face in message.faces)
+
+
+def _face(face: FaceMessage) -> bytes:
+    pose = (math.nan,) * 3 if face.pose is None else (face.pose.yaw, face.pose.pitch, face.pose.roll)
+    flat = [value for point in face.points for value in point]
+    return _FACE.pack(face.id % 2**32, face.score, *face.box, *pose) + struct.pack(f"<{len(flat)}f", *flat)
+
+
+def _decode_observation(data: bytes) -> ObservationMessage:
+    start = _HEADER.size + _OBSERVATION.size
+    if len(data) < start:
+        raise StreamError(f"an observation datagram has {len(data)} bytes; expected at least {start}")
+    fields = _OBSERVATION.unpack_from(data, _HEADER.size)
+    sequence, captured_ns, sent_ns, dropped, state, faces, face_bytes, points, _ = fields
+    if state >= len(STATES):
+        raise StreamError(f"a datagram has state {state}; expected 0 to {len(STATES) - 1}")
+    if faces and (face_bytes < _FACE.size + 8 * points or len(data) < start + faces * face_bytes):
+        raise StreamError(
+            f"a datagram of {len(data)} bytes announces {faces} faces of {face_bytes} bytes and {points} points; "
+            f"expected {_FACE.size} bytes and 8 a point for each"
+        )
+    return ObservationMessage(
+        sequence=sequence,
+        captured_ns=captured_ns,
+        sent_ns=sent_ns,
+        state=STATES[state],
+        dropped=dropped,
+        faces=tuple(_decode_faces(data, start, faces, face_bytes, points)),
+    )
+
+
+def _decode_faces(data: bytes, start: int, faces: int, face_bytes: int, points: int) -> Iterator[FaceMessage]:
+    for i in range(faces):
+        at = start + i * face_bytes
+        number, score, *rest = _FACE.unpack_from(data, at)
+        flat = struct.unpack_from(f"<{2 * points}f", data, at + _FACE.size)
+        yaw, pitch, roll = (round(angle, 1) for angle in rest[4:])
+        values = [round(value, 2) for value in (*rest[:4], *flat)]
+        if not (math.isfinite(score) and all(map(math.isfinite, values))):
+            raise StreamError("a datagram has coordinates that are not finite; expected pixels")
+        x, y, width, height = values[:4]
+        yield FaceMessage(
+            id=number,
+            score=round(score, 3),
+            box=(x, y, width, height),
+            points=tuple(zip(values[4::2], values[5::2], strict=True)),
+            pose=Pose(yaw=yaw, pitch=pitch, roll=roll) if math.isfinite(yaw + pitch + roll) else None,
+        )

@@ -1,0 +1,1 @@
+"""Recordings of a stream: written, replayed, and exported as a table."""

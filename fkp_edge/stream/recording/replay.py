@@ -1,0 +1,73 @@
+"""`fkp-edge replay`: streams a recording as the device did."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fkp_edge.stream.protocol.address import Address
+from fkp_edge.stream.protocol.messages import Hello
+from fkp_edge.stream.recording.recording import read_recording
+from fkp_edge.stream.server.publishers import Access, Outputs
+
+__all__ = ["Replay"]
+
+POLL_S = 0.0005
+
+
+class Replay:
+    """A recording being streamed: the observations are, byte for byte, those recorded."""
+
+    def __init__(self, path: Path, addresses: Sequence[Address], access: Access) -> None:
+        """Opens the streams; clients can connect when this returns.
+
+        Raises:
+            InputError: the file is no recording.
+            StreamError: an address cannot be used.
+        """
+        self._messages = read_recording(path)
+        _, first = next(self._messages)
+        assert isinstance(first, Hello)  # read_recording checks
+        self._hello = first
+        self._stopping = threading.Event()
+        self.outputs = Outputs(addresses, lambda: self._hello, access)
+
+    def run(self, *, fast: bool) -> int:
+        """Streams to the end, then closes: the number of observations.
+
+        Args:
+            fast: as fast as the slowest client reads, from the first client on; otherwise at the recording's own pace.
+
+        Raises:
+            InputError: the recording is damaged.
+        """
+        count = 0
+        start_ns: int | None = None
+        with self.outputs:
+            for line, message in self._messages:
+                if isinstance(message, Hello):
+                    self._hello = message
+                    continue
+                if start_ns is None:
+                    start_ns = time.monotonic_ns() - message.sent_ns
+                if fast:
+                    self._wait_for_clients()
+                else:
+                    self._stopping.wait((start_ns + message.sent_ns - time.monotonic_ns()) / 1e9)
+                if self._stopping.is_set():
+                    break
+                self.outputs.publish(message, line)
+                count += 1
+            if fast:
+                self._wait_for_clients()
+        return count
+
+    def stop(self) -> None:
+        """Makes `run` return soon. May be called from a signal handler or another thread."""
+        self._stopping.set()
+
+    def _wait_for_clients(self) -> None:
+        while not self.outputs.are_served and not self._stopping.wait(POLL_S):
+            pass

@@ -1,0 +1,78 @@
+"""A recording as CSV, for spreadsheets: one row a face, and one for each frame without."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from fkp_edge.errors import InputError
+from fkp_edge.stream.protocol.messages import FaceMessage, Hello, ObservationMessage
+from fkp_edge.stream.recording.recording import read_recording
+
+__all__ = ["export_csv"]
+
+FRAME = ("sequence", "captured_ns", "sent_ns", "state", "dropped")
+FACE = ("face", "score", "box_x", "box_y", "box_width", "box_height", "yaw", "pitch", "roll")
+
+
+def export_csv(recording: Path, out: Path) -> int:
+    """Writes the new file `out`, whole or not at all: the number of rows below its header.
+
+    Raises:
+        InputError: `recording` is none, or changes its points; or `out` exists or cannot be written.
+    """
+    table = _table(recording)
+    header = next(table)  # a file that is no recording makes no table
+    if out.exists():
+        raise InputError(f"{out} exists already; name another --out, or remove it")
+    partial = out.with_name(f".{out.name}.part")  # half a table looks like a whole one
+    rows = 0
+    try:
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            for row in table:
+                writer.writerow(row)
+                rows += 1
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        why = f"cannot write {out}: {error.strerror}; name a file in a folder with room as --out"
+        raise InputError(why) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _table(recording: Path) -> Iterator[list[object]]:
+    """The header, then every row."""
+    messages = read_recording(recording)
+    _, hello = next(messages)
+    assert isinstance(hello, Hello)  # read_recording checks
+    yield [*FRAME, *FACE, *(f"{_safe(name)}_{axis}" for name in hello.points for axis in "xy")]
+    for _, message in messages:
+        if isinstance(message, ObservationMessage):
+            yield from _rows(message)
+        elif message.points != hello.points:
+            raise InputError(f"{recording} changes its points on the way; one table cannot hold both")
+
+
+def _rows(message: ObservationMessage) -> Iterator[list[object]]:
+    frame = [getattr(message, name) for name in FRAME]
+    for face in message.faces:
+        yield [*frame, *_face(face)]
+    if not message.faces:
+        yield frame
+
+
+def _face(face: FaceMessage) -> list[object]:
+    pose = ("", "", "") if face.pose is None else (face.pose.yaw, face.pose.pitch, face.pose.roll)
+    return [face.id, face.score, *face.box, *pose, *(value for point in face.points for value in point)]
+
+
+def _safe(name: str) -> str:
+    """A spreadsheet takes a cell that starts with one of these for a formula."""
+    return f"'{name}" if name[:1] in ("=", "+", "-", "@") else name

@@ -1,0 +1,60 @@
+"""The kinds of recipe, and which code trains each."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from fkp_edge.core.settings import parse_settings, read_values
+from fkp_edge.errors import InputError
+from fkp_edge.evaluation.evaluate import Propose
+from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
+from fkp_edge.train.published.run import train_knn, train_published
+from fkp_edge.train.recipe import Recipe
+from fkp_edge.train.run import TrainResult, train
+
+__all__ = ["KINDS", "AnyRecipe", "read_recipe", "train_any"]
+
+AnyRecipe = Recipe | PublishedRecipe | KnnRecipe
+
+KINDS: dict[str, type[AnyRecipe]] = {"keypointnet": Recipe, "published": PublishedRecipe, "knn": KnnRecipe}
+
+
+def read_recipe(path: Path) -> AnyRecipe:
+    """The recipe in `path`, of the kind that its key `kind` says (keypointnet where it says none).
+
+    Raises:
+        InputError: the file is missing or no TOML, or a kind, key or value in it is unknown.
+    """
+    values = read_values(path)
+    kind = values.get("kind", "keypointnet")
+    if kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0)
+        raise InputError(f"{path}: kind = {kind!r}; did you mean {near[0]!r}? expected one of {', '.join(KINDS)}")
+    return parse_settings(values, KINDS[kind], str(path))
+
+
+def train_any(
+    recipe: AnyRecipe,
+    *,
+    data_dir: Path,
+    out: Path,
+    propose: Propose,
+    start: Path | None = None,
+    trust_code: bool = False,
+    resume: bool = False,
+) -> TrainResult:
+    """Trains a recipe of any kind; see `train.run.train` for the arguments.
+
+    Raises:
+        InputError: `start` is given for a recipe that cannot go on from other weights; and what its kind raises.
+    """
+    if isinstance(recipe, Recipe):
+        return train(
+            recipe, data_dir=data_dir, out=out, propose=propose, start=start, trust_code=trust_code, resume=resume
+        )
+    if start:
+        raise InputError(f"--start {start}: recipes of kind {recipe.kind} start from their own weights; leave it out")
+    if isinstance(recipe, PublishedRecipe):
+        return train_published(recipe, data_dir=data_dir, out=out, resume=resume)
+    return train_knn(recipe, data_dir=data_dir, out=out, resume=resume)

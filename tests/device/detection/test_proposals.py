@@ -1,0 +1,102 @@
+"""In which order the network looks where a face may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.core.geometry import Crop, crop_from_track
+from fkp_edge.core.keypoints import FKP15
+from fkp_edge.core.observation import Frame, State
+from fkp_edge.device.detection.proposals import MOST_LOOKED_AT, Proposals
+from fkp_edge.device.detection.search import FakeSearch
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.model.interpreter import KeypointModel
+
+FRAME_NS = 33_333_333
+CLUTTER = 23
+
+
+def places(count: int) -> list[Crop]:
+    return [Crop(50.0 * i, 40, 40) for i in range(count)]
+
+
+def looked_at(proposals: Proposals, crops: list[Crop]) -> list[Crop]:
+    """Where somebody looks who finds no face anywhere."""
+    proposals.take(crops)
+    seen = []
+    while candidate := proposals.next():
+        proposals.no_face(candidate)
+        seen.append(candidate.place)
+    return seen
+
+
+def test_all_proposals_of_a_search_are_looked_at_in_its_order() -> None:
+    assert looked_at(Proposals(), places(12)) == places(12)
+
+
+def test_places_without_a_face_have_their_turns_and_come_last() -> None:
+    proposals, crops = Proposals(), places(10)
+    looked_at(proposals, crops)
+    new = Crop(25, 140, 40)
+    first = looked_at(proposals, [*crops, new])
+    second = looked_at(proposals, crops)
+    assert first[0] == new
+    assert len(first) == 1 + MOST_LOOKED_AT
+    assert {crop.x for crop in first[1:] + second} == {crop.x for crop in crops}
+
+
+def test_a_place_is_known_again_though_the_picture_trembles_but_not_at_another_tilt() -> None:
+    proposals = Proposals()
+    looked_at(proposals, places(1))
+    proposals.take([Crop(2, 41, 42), Crop(2, 41, 42, math.radians(30))])
+    assert proposals.next().place.roll > 0
+
+
+def test_another_picture_has_no_known_places() -> None:
+    proposals = Proposals()
+    looked_at(proposals, places(20))
+    proposals.forget()
+    assert looked_at(proposals, places(20)) == places(20)
+
+
+@pytest.fixture(scope="module")
+def tilted(demo_frames: list[Frame], model: KeypointModel) -> tuple[Frame, Crop]:
+    """A face tilted by 30 degrees, and its crop."""
+    frame = demo_frames[0]
+    height, width = frame.grey.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -30, 1.0)
+    grey = cv2.warpAffine(frame.grey, matrix, (width, height), borderValue=160)
+    points = (frame.truth @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return replace(frame, grey=grey), crop_from_track(points, FKP15.mean_shape)
+
+
+def clutter(count: int) -> list[tuple[float, float, float, float]]:
+    """Boxes without a face along the frame's upper and lower border."""
+    return [(10.0 + 50 * (i % 12), 5.0 + 420 * (i // 12), 45.0, 45.0) for i in range(count)]
+
+
+@pytest.mark.parametrize("every_ns", [FRAME_NS, 2_000_000_000])
+def test_a_tilted_face_that_stands_still_is_found_within_two_searches_whatever_clutter_is_there(
+    model: KeypointModel, tilted: tuple[Frame, Crop], every_ns: int
+) -> None:
+    frame, crop = tilted
+    search = FakeSearch([[*clutter(CLUTTER), crop]] * 2)
+    engine = Engine(model, search)
+    for i in range(10):
+        seen = engine.process(replace(frame, captured_ns=i * every_ns, sequence=i))
+        if seen.state is State.TRACKING:
+            break
+    assert seen.state is State.TRACKING
+    assert search.count <= 2
+
+
+def test_a_frame_looks_at_a_few_proposals_only(model: KeypointModel, tilted: tuple[Frame, Crop]) -> None:
+    frame = replace(tilted[0], grey=np.full_like(tilted[0].grey, 128))
+    engine = Engine(model, FakeSearch([clutter(CLUTTER)]), EngineSettings())
+    engine.process(frame)
+    assert len(engine.times.newest_ns("infer")) <= 4 * MOST_LOOKED_AT

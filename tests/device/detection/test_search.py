@@ -1,0 +1,138 @@
+"""Searching beside the frame path."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.core.observation import Frame
+from fkp_edge.device.detection.search import InlineSearch, SearchSettings, ThreadedSearch, cheaper, open_search
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.errors import FkpEdgeError
+
+BOX = (1.0, 2.0, 30.0, 30.0)
+
+
+def frame(captured_ns: int = 0) -> Frame:
+    return Frame(np.zeros((8, 8), np.uint8), captured_ns, 0)
+
+
+def wait_for(search: ThreadedSearch, at: Frame) -> object:
+    """Looks until an answer is there."""
+    for _ in range(1000):
+        if (found := search.look(at)) is not None:
+            return found
+        threading.Event().wait(0.005)
+    return None
+
+
+def test_inline_answers_at_once_and_times_itself() -> None:
+    search = InlineSearch(lambda grey: [BOX])
+    assert search.look(frame()) == [BOX]
+    assert search.count == 1
+
+
+def test_threaded_never_keeps_the_caller_waiting() -> None:
+    release = threading.Event()
+    search = ThreadedSearch(lambda grey: (release.wait(5), [BOX])[1])
+    assert [search.look(frame()) for _ in range(3)] == [None, None, None]
+    assert search.count == 1
+    release.set()
+    assert wait_for(search, frame()) == [BOX]
+    search.close()
+
+
+class Clock:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def searched(took_s: float, looked_s: Sequence[float]) -> list[object]:
+    """What looks at frames of these times give, where a search takes `took_s` and is done before the second look."""
+    clock, idle = Clock(), threading.Event()
+
+    def detect(grey: np.ndarray) -> list:
+        clock.now_s += took_s
+        return [BOX]
+
+    search, answers = ThreadedSearch(detect, clock=clock), []
+    for at_s in looked_s:
+        answers.append(search.look(frame(round(at_s * 1e9))))
+        while search._busy:
+            idle.wait(0.001)
+    search.close()
+    return answers
+
+
+def test_an_answer_counts_however_long_its_search_took() -> None:
+    assert searched(4.0, [0.0, 4.2]) == [None, [BOX]]
+
+
+def test_an_answer_counts_however_rarely_frames_come() -> None:
+    assert searched(0.1, [0.0, 3.0]) == [None, [BOX]]
+
+
+def test_an_answer_that_nobody_asked_for_while_a_face_was_followed_is_forgotten() -> None:
+    assert searched(0.1, [0.0, 0.03, 0.06, 60.0]) == [None, [BOX], None, None]
+
+
+def test_a_search_that_cannot_keep_up_is_said_once_with_what_to_set(caplog: pytest.LogCaptureFixture) -> None:
+    searched(2.5, [3.0 * i for i in range(20)])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "2.5 s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, "longest_side = 320"), ({"longest_side": 320}, "tilted = false"), ({"tilted": False}, "min_size = 80")],
+)
+def test_what_to_set_is_what_is_not_set_yet(settings: dict[str, object], expected: str) -> None:
+    assert expected in cheaper(SearchSettings(**settings))
+
+
+def test_opening_a_search_leaves_the_host_process_its_threads_of_opencv() -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        open_search(SearchSettings(), StageTimes(), live=False).close()
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_an_error_in_the_thread_reaches_the_frame_path() -> None:
+    def broken(grey: np.ndarray) -> list:
+        raise ValueError("cascade gone")
+
+    search = ThreadedSearch(broken)
+    with pytest.raises(FkpEdgeError, match="the face search failed: cascade gone"):
+        wait_for(search, frame())
+    search.close()
+
+
+def test_closing_does_not_wait_for_a_search_that_takes_long(caplog: pytest.LogCaptureFixture) -> None:
+    begun, release = threading.Event(), threading.Event()
+    search = ThreadedSearch(lambda grey: (begun.set(), release.wait(20), [])[2])
+    search.look(frame())
+    assert begun.wait(20)
+    search.close()
+    assert "a search still goes on after 0.25 s" in caplog.text
+    release.set()
+    search._thread.join(20)
+    assert not search._thread.is_alive()
+
+
+def test_closing_twice_ends_the_thread() -> None:
+    search = ThreadedSearch(lambda grey: [])
+    search.close()
+    search.close()
+    assert "search" not in [thread.name for thread in threading.enumerate()]

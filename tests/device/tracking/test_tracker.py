@@ -1,0 +1,82 @@
+"""One track alone: where it is expected, and which of two that see one face it belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fkp_edge.core.geometry import Crop
+from fkp_edge.core.observation import Face
+from fkp_edge.device.tracking.refinement import Sight
+from fkp_edge.device.tracking.tracker import Track, hidden_tracks
+
+SECOND_NS = 1_000_000_000
+NOISE = np.random.default_rng(1).integers(0, 256, (2, 96, 96), np.uint8)
+
+
+def sight(x: float, pixels: np.ndarray = NOISE[0]) -> Sight:
+    return Sight(np.zeros((15, 2), np.float32), 0.99, Crop(x, 100, 80), pixels)
+
+
+def track(number: int, x: float, pixels: np.ndarray = NOISE[0]) -> Track:
+    seen = sight(x, pixels)
+    made = Track(number, seen, Face(number, 0.99, (x, 100, 80, 80), seen.points), 0, 0)
+    made.remember(seen)
+    return made
+
+
+def test_a_face_goes_on_as_it_went() -> None:
+    moving = track(1, 100)
+    moving.move(sight(120), SECOND_NS, beside=False)
+    assert moving.guess(2 * SECOND_NS).x == pytest.approx(130)  # half of 20 px/s: the first second counts half
+
+
+def test_no_time_has_passed_so_it_is_where_it_was() -> None:
+    moving = track(1, 100)
+    moving.move(sight(120), SECOND_NS, beside=False)
+    assert moving.guess(SECOND_NS).x == 120
+
+
+def test_two_looks_at_one_moment_say_nothing_of_its_speed() -> None:
+    still = track(1, 100)
+    still.move(sight(120), 0, beside=False)
+    assert still.guess(SECOND_NS).x == 120
+
+
+def test_what_is_found_at_its_place_is_the_face_itself() -> None:
+    assert track(1, 100).may_be(sight(105), SECOND_NS)
+
+
+def test_what_is_found_elsewhere_is_another_face() -> None:
+    assert not track(1, 100).may_be(sight(400), SECOND_NS)
+
+
+def test_a_face_without_remembered_looks_is_like_nothing() -> None:
+    new = track(1, 100)
+    new.looks = None
+    assert new.is_like(sight(100)) == 0
+
+
+def test_of_two_tracks_on_one_face_the_one_that_looks_otherwise_is_hidden() -> None:
+    mine, other = track(1, 100, NOISE[0]), track(2, 105, NOISE[1])
+    seen = [(mine, sight(100, NOISE[0])), (other, sight(101, NOISE[0]))]
+    assert hidden_tracks(seen, SECOND_NS) == {2}
+    assert hidden_tracks(seen[::-1], SECOND_NS) == {2}
+
+
+def test_where_looks_are_alike_the_one_that_had_to_jump_is_hidden() -> None:
+    near, far = track(1, 100), track(2, 160)
+    seen = [(near, sight(100)), (far, sight(101))]
+    assert hidden_tracks(seen, SECOND_NS) == {2}
+    assert hidden_tracks(seen[::-1], SECOND_NS) == {2}
+
+
+def test_who_was_hidden_stays_so() -> None:
+    front, behind = track(1, 160), track(2, 100)
+    behind.hidden = True
+    assert hidden_tracks([(front, sight(100)), (behind, sight(101))], SECOND_NS) == {2}
+    assert hidden_tracks([(behind, sight(101)), (front, sight(100))], SECOND_NS) == {2}
+
+
+def test_two_faces_side_by_side_are_two() -> None:
+    assert hidden_tracks([(track(1, 100), sight(100)), (track(2, 300), sight(300))], SECOND_NS) == set()

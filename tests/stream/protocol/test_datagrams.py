@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+
+from fkp_edge.errors import StreamError
+from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
+
+
+def test_a_face_has_200_bytes(observe):
+    assert len(encode_datagram(observe(7))) == 200
+
+
+def test_an_observation_round_trips(observe):
+    assert decode_datagram(encode_datagram(observe(7, faces=3))) == observe(7, faces=3)
+
+
+def test_a_hello_round_trips(hello):
+    assert decode_datagram(encode_datagram(hello)) == hello
+
+
+def test_what_follows_a_faces_points_is_skipped(observe):
+    """A later server of version 1 may add fields there."""
+    data = encode_datagram(observe(7, faces=2))
+    face = len(data) - 44 >> 1
+    longer = data[:44] + data[44 : 44 + face] + b"new!" + data[44 + face :] + b"new!"
+    head = bytearray(longer)
+    struct.pack_into("<H", head, 6, len(longer))
+    struct.pack_into("<H", head, 38, face + 4)
+    assert decode_datagram(bytes(head)) == observe(7, faces=2)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "text"),
+    [
+        (0, b"XXXX", r"a datagram that starts b'XXXX.*' is not of fkp-edge; expected b'FKPE'"),
+        (4, b"\x02", "speaks protocol version 2 and this client speaks 1; upgrade fkp-edge$"),
+        (4, b"\x00", "speaks protocol version 0 and this client speaks 1; upgrade fkp-edge on the device"),
+        (5, b"\x07", r"is of kind 7; expected 0 \(hello\) or 1 \(observation\)"),
+        (6, b"\xc9\x00", "a datagram of 200 bytes says that it has 201"),
+        (36, b"\x04", "has state 4; expected 0 to 3"),
+        (37, b"\x02", "announces 2 faces of 156 bytes and 15 points"),
+        (38, b"\x00\x00", "announces 1 faces of 0 bytes"),
+        (40, b"\x10\x00", "announces 1 faces of 156 bytes and 16 points"),
+        (48, b"\x00\x00\xc0\x7f", "coordinates that are not finite"),
+        (80, b"\x00\x00\x80\x7f", "coordinates that are not finite"),
+    ],
+)
+def test_what_is_wrong_is_named(observe, at, value, text):
+    data = bytearray(encode_datagram(observe(7)))
+    data[at : at + len(value)] = value
+    with pytest.raises(StreamError, match=text):
+        decode_datagram(bytes(data))
+
+
+@pytest.mark.parametrize("size", [0, 3, 7, 8, 43])
+def test_what_is_cut_is_an_error(observe, size):
+    data = bytearray(encode_datagram(observe(7))[:size])
+    if size >= 8:
+        struct.pack_into("<H", data, 6, size)
+    with pytest.raises(StreamError, match=r"a datagram that starts|an observation datagram has"):
+        decode_datagram(bytes(data))
+
+
+def test_any_bytes_give_a_message_or_a_stream_error(hello, observe):
+    random_ = random.Random(5)
+    refused = 0
+    for i in range(3000):
+        data = bytearray(encode_datagram((hello, observe(i, faces=i % 3))[i % 2]))
+        for _ in range(random_.randrange(1, 4)):
+            data[random_.randrange(len(data))] = random_.randrange(256)
+        del data[random_.choice([len(data), random_.randrange(len(data))]) :]
+        if len(data) >= 8 and random_.random() < 0.7:
+            struct.pack_into("<H", data, 6, len(data))
+        try:
+            encode_datagram(decode_datagram(bytes(data)))
+        except StreamError:
+            refused += 1
+    assert 1000 < refused < 3000
+
+
+def test_a_hello_datagram_that_holds_another_message_is_refused(hello, line):
+    good = encode_datagram(hello)
+    body = line(1).rstrip(b"\n")
+    bad = good[:6] + (8 + len(body)).to_bytes(2, "little") + body
+    with pytest.raises(StreamError, match="a hello datagram holds ObservationMessage; expected a hello"):
+        decode_datagram(bad)
