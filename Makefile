@@ -8,7 +8,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/model/shipped
 RESULTS := benchmarks/results
 
-.PHONY: help run bench device-env test lint types check-imports test-extras test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
+.PHONY: help run bench device-env test lint types check-imports test-extras test-slow test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
@@ -58,6 +58,9 @@ check-imports: $(DEV) ## which room may import which
 
 test-extras: $(DEV) ## each extra alone beside the bare wheel, train and convert too (2.6 GB each, from PyPI)
 	FKP_EDGE_DESKTOP_EXTRAS=1 .venv-dev/bin/pytest -rs tests/test_packaging.py -k alone
+
+test-slow: $(DEV) ## the live pipe held to 30, 12, 6 and 3 % of a core (root, for control groups; two minutes)
+	FKP_EDGE_SLOW=1 .venv-dev/bin/pytest -rs tests/device/test_slow_live.py
 
 test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamera's virtual camera (root, mmdebstrap)
 	FKP_EDGE_PICAMERA_ROOT=$(abspath .picamera) .venv-dev/bin/pytest -rs tests/device/test_picamera.py
@@ -122,6 +125,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/crossing.py $(DATA) $(RESULTS)/crossing.json
 	.venv-dev/bin/python benchmarks/search_settings.py $(DATA) $(RESULTS)/search_settings.json
 	.venv-dev/bin/python benchmarks/live.py $(RESULTS)/live.json
+	.venv-dev/bin/python benchmarks/slow_boards.py $(RESULTS)/slow_boards.json
 	.venv-dev/bin/python benchmarks/soak.py $(RESULTS)/soak.json
 	.venv-dev/bin/python benchmarks/soak_faults.py $(RESULTS)/soak_faults.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json

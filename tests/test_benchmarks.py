@@ -362,3 +362,18 @@ def test_the_excess_of_two_runs_is_what_the_interval_does_not_hold(monkeypatch: 
     assert between.excess(Change(**fields, interval_percent=(low, high))) == 3
     assert between.excess(Change(**fields, interval_percent=(-high, -low))) == 3
     assert between.excess(Change(**fields, interval_percent=(-5.0, 5.0))) == 0
+
+
+# slow_boards and the page that it fills
+
+
+@pytest.fixture
+def slow_boards(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return load("slow_boards", monkeypatch)
+
+
+def test_the_page_of_boards_says_what_slow_boards_gave(slow_boards):
+    result = json.loads((BENCHMARKS / "results/slow_boards.json").read_text())
+    page = slow_boards.BOARDS.read_text()
+    assert slow_boards.fill(page, "slow boards", slow_boards.page(result)) == page

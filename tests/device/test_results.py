@@ -16,12 +16,13 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Face, Frame, Observation, State
 from fkp_edge.data.portrait import portrait, portrait_points
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
-from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import KEPT, StageTimes
 from fkp_edge.errors import InputError, MissingPartError
@@ -136,6 +137,20 @@ def test_stills_find_two_portraits_side_by_side(model: KeypointModel) -> None:
     errors = [[float(face_nme(f.points[None], t[None], FKP15)[0]) for f in faces] for t in truth]
     assert len(faces) == 2
     assert all(min(row) < 0.1 for row in errors)
+
+
+@pytest.mark.parametrize(("right", "down"), [(0.2, 0.0), (0.0, 0.2), (-0.2, 0.0), (0.0, -0.2)])
+def test_stills_find_a_face_that_fills_the_picture_and_say_where_in_it(
+    model: KeypointModel, right: float, down: float
+) -> None:
+    grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
+    home = crop_from_track(portrait_points(), FKP15.mean_shape)
+    half = round(0.4 * home.side)
+    x, y = round(home.x + right * home.side) - half, round(home.y + down * home.side) - half
+    chip = np.ascontiguousarray(grey[y : y + 2 * half, x : x + 2 * half])
+    assert StillFinder(model, StillSettings(border=0)).find(chip) == []
+    (face,) = StillFinder(model).find(chip)
+    assert float(face_nme(face.points[None], (portrait_points() - [x, y])[None], FKP15)[0]) < 0.2
 
 
 def test_stills_find_nothing_in_noise(model: KeypointModel) -> None:
