@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from fkp_edge.core.keypoints import FKP15
+from fkp_edge.core.picture_headers import read_header
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.stream import FaceMessage, Hello, ObservationMessage, decode_client, decode_server, encode, parse_address
 from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
 from fkp_edge.stream.protocol.lines import LineBuffer
 from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES, Auth, Ping
 from fkp_edge.stream.recording.recording import read_recording
-from fkp_edge.stream.web.uploads import find_faces
 
 __all__ = ["HELLO", "TOKEN", "attack_parsers", "attack_slowly", "attack_sockets", "seen"]
 
@@ -83,8 +83,8 @@ def parsers(folder: Path) -> list[tuple[str, bytes, Callable[[bytes], object]]]:
         ("LineBuffer", encode(HELLO) * 2, cut),
         ("read_recording", RECORDING + encode(seen(1)), replay),
         ("parse_address", b"mqtt://me@[::1]:1883/a", lambda data: parse_address(data.decode("latin-1"))),
-        ("find_faces", jpeg, lambda data: find_faces(data, lambda _: [])),
-        ("find_faces", png, lambda data: find_faces(data, lambda _: [])),
+        ("read_header", jpeg, read_header),
+        ("read_header", png, read_header),
     ]
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.files import read_bounded
 from fkp_edge.core.keypoints import Schema
+from fkp_edge.core.picture_headers import read_header
 from fkp_edge.errors import InputError
 
 __all__ = ["GLASSES", "Picture", "draw_glasses", "place", "read_effect"]
@@ -77,11 +78,14 @@ def draw_glasses() -> Picture:
 
 def _read(path: Path) -> Picture:
     coded = read_bounded(path, MAX_BYTES, f"{GLASSES} or a PNG with transparency")
-    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_UNCHANGED) if coded else None
+    try:
+        claim = read_header(coded)
+        few = claim.pixels <= MOST_PIXELS
+        picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_UNCHANGED) if few else None
+    except (InputError, cv2.error) as error:
+        raise InputError(f"effect {path} is no PNG with transparency; expected one, or {GLASSES}") from error
+    if not few:
+        raise InputError(f"effect {path} has {claim.width}x{claim.height} pixels; expected {MOST_PIXELS} at most")
     if picture is None or picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
         raise InputError(f"effect {path} is no PNG with transparency; expected one, or {GLASSES}")
-    if picture.shape[0] * picture.shape[1] > MOST_PIXELS:
-        raise InputError(
-            f"effect {path} has {picture.shape[1]}x{picture.shape[0]} pixels; expected {MOST_PIXELS} at most"
-        )
     return np.asarray(picture, np.uint8)

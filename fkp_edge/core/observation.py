@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -55,6 +55,13 @@ class Face:
     """(K, 2), frame pixels, in the order of the model's schema."""
     pose: tuple[float, float, float] | None = None
     """Yaw (positive to the subject's left), pitch (up) and roll (towards the subject's left shoulder) in degrees."""
+
+    def enlarged(self, factor: int) -> Face:
+        """This face in a picture whose sides are `factor` times as long."""
+        x, y, width, height = self.box
+        corner = ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5)
+        points = np.asarray((self.points + 0.5) * factor - 0.5, np.float32)
+        return replace(self, box=(*corner, width * factor, height * factor), points=points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

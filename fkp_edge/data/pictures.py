@@ -11,29 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.files import read_bounded
+from fkp_edge.core.picture_headers import read_header
+from fkp_edge.data.decoder import FILES, Decoded, Decoder, check_claim
 from fkp_edge.errors import InputError
 
-__all__ = ["PICTURE_SUFFIXES", "Pictures", "find_pictures", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "Pictures", "decode_picture", "find_pictures", "read_picture"]
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
 MAX_BYTES = 64 * 2**20
 
 
 def read_picture(path: Path, *, color: bool = False) -> NDArray[np.uint8]:
-    """The picture in `path`: (H, W) grey, or (H, W, 3) BGR where `color`.
+    """The picture in `path`: (H, W) grey, or (H, W, 3) BGR where `color`; for pictures that a user keeps.
+
+    What it claims is checked first. What comes from elsewhere goes through a `Decoder`.
 
     Raises:
-        InputError: the file is missing, too large, or no picture that OpenCV reads.
+        InputError: the file is missing, too large, or no picture.
     """
-    coded = np.frombuffer(read_bounded(path, MAX_BYTES, "a picture file"), np.uint8)
-    flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
+    coded = read_coded(path)
     try:
-        picture = cv2.imdecode(coded, flag) if coded.size else None
-    except cv2.error:  # more pixels than OpenCV decodes, such as a small file that claims 60000x60000
-        picture = None
-    if picture is None:
-        raise InputError(f"{path} is not a picture that OpenCV can read; expected JPEG, PNG or the like")
+        check_claim(read_header(coded), FILES, reduces=False)
+        picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
+        if picture is None or picture.dtype != np.uint8:
+            raise InputError("it is damaged; expected a whole one")
+    except cv2.error as error:
+        raise InputError(f"{path} is not a picture that OpenCV reads: it is damaged; expected a whole one") from error
+    except InputError as error:
+        raise InputError(f"{path} is not a picture that OpenCV reads: {error}") from error
     return picture  # type: ignore[return-value]
+
+
+def decode_picture(path: Path, decoder: Decoder, *, color: bool = False) -> Decoded:
+    """The picture in `path`, opened by `decoder`.
+
+    Raises:
+        InputError: the file is missing, too large, or no picture.
+    """
+    coded = read_coded(path)
+    try:
+        return decoder.decode(coded, color=color)
+    except InputError as error:
+        raise InputError(f"{path} is not a picture that OpenCV reads: {error}") from error
+
+
+def read_coded(path: Path) -> bytes:
+    """The bytes of a picture file.
+
+    Raises:
+        InputError: it is missing, or has too many.
+    """
+    return read_bounded(path, MAX_BYTES, "a picture file")
 
 
 def find_pictures(path: Path) -> list[Path]:

@@ -67,7 +67,7 @@ def test_what_is_no_picture(tmp_path: Path, content: bytes):
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         read_picture(path)
-    assert str(caught.value) == f"{path} is not a picture that OpenCV can read; expected JPEG, PNG or the like"
+    assert str(caught.value).startswith(f"{path} is not a picture that OpenCV reads: it ")
 
 
 def test_a_file_that_is_too_large(tmp_path: Path):

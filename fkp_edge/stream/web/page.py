@@ -19,7 +19,7 @@ from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_
 from fkp_edge.stream.web.newest import Newest
 from fkp_edge.stream.web.pictures import Effect, Grey, JpegEncoder, quiet_executor
 from fkp_edge.stream.web.sockets import STALL_S, LineSockets, Peer
-from fkp_edge.stream.web.uploads import Find, find_faces
+from fkp_edge.stream.web.uploads import Find, Photographs
 
 __all__ = ["PUBLIC", "LivePage", "PageParts"]
 
@@ -70,6 +70,7 @@ class LivePage:
         self._lines = LineSockets(parts.hello)
         self._encoder = JpegEncoder(parts.schema, parts.effect)
         self._finder = quiet_executor("predict")
+        self._photographs = Photographs(parts.find)
         self._finding = False
         self._viewers = 0
         self._frames = 0
@@ -109,6 +110,7 @@ class LivePage:
         self._views.close()
         self._lines.close()
         self._encoder.close()
+        self._photographs.close()
         self._finder.shutdown(wait=False, cancel_futures=True)
 
     async def _file(self, request: web.Request) -> web.Response:
@@ -182,7 +184,7 @@ class LivePage:
             async with asyncio.timeout(UPLOAD_S):
                 coded = await request.read()  # bounded by the server
             loop = asyncio.get_running_loop()
-            faces = await loop.run_in_executor(self._finder, find_faces, coded, self._parts.find)
+            faces = await loop.run_in_executor(self._finder, self._photographs.faces, coded)
         except FkpEdgeError as error:
             return web.Response(status=415, text=f"{error}\n")
         except TimeoutError:

@@ -24,7 +24,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.stream import WebAddress, connect, decode_server, encode
 from fkp_edge.stream.web import PUBLIC, Histogram, LivePage, PageParts, WebServer
 from fkp_edge.stream.web.metrics import Numbers, render, temperature_c
-from fkp_edge.stream.web.uploads import picture_size
+from fkp_edge.stream.web.uploads import Photographs
 
 TOKEN = "0123456789abcdef"
 FACE = Face(1, 0.98765, (1.0, 2.0, 30.0, 30.0), np.full((15, 2), 7.123, np.float32))
@@ -226,13 +226,14 @@ def claims(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("picture", "text"),
     [
-        (b"", r"the picture starts b''; expected a JPEG or PNG"),
-        (b"GIF89a" + bytes(50), r"the picture starts b'GIF89a"),
-        (b"\xff\xd8\xff", "a JPEG without a size"),
-        (JPEG[:200], "a JPEG without a size|damaged"),
-        (PNG[:40], "damaged; expected a whole JPEG or PNG"),
+        (b"", r"it starts b''; expected a JPEG, PNG"),
+        (b"GIF89a" + bytes(50), r"it starts b'GIF89a"),
+        (b"BM" + struct.pack("<12xIii", 40, 8, 8) + bytes(99), r"it is a BMP; expected JPEG or PNG"),
+        (b"\xff\xd8\xff", "a JPEG without a picture"),
+        (JPEG[:200], "a JPEG without a picture|damaged"),
+        (PNG[:40], "damaged; expected a whole PNG"),
         (claims(60_000, 60_000), "has 60000x60000 pixels; expected at most 25000000: make it smaller"),
-        (claims(80, 0), "damaged"),
+        (claims(80, 0), "claims 80x0 pixels"),
     ],
 )
 def test_what_is_no_picture_is_refused(serve, picture, text):
@@ -268,10 +269,21 @@ def test_one_photograph_at_a_time(serve, eventually):
     assert served.ask("/predict", "POST", JPEG)[0] == 200
 
 
-def test_sizes_are_read_from_the_head():
-    assert picture_size(JPEG) == picture_size(PNG) == (80, 60)
-    with pytest.raises(InputError, match="expected a JPEG or PNG"):
-        picture_size(b"BM")
+def test_a_large_photographs_faces_are_in_its_own_pixels(serve):
+    large = cv2.imencode(".jpg", np.zeros((40, 5200), np.uint8))[1].tobytes()
+    seen = []
+    face = Face(1, 0.9, (9.5, 9.5, 10.0, 10.0), np.full((15, 2), 9.5, np.float32))
+    status, body = serve(find=lambda grey: seen.append(grey.shape) or [face]).ask("/predict", "POST", large)
+    found = json.loads(body)["faces"][0]
+    assert (status, seen) == (200, [(20, 2600)])
+    assert (found["box"], found["points"][0]) == ([19.5, 19.5, 20.0, 20.0], [19.5, 19.5])
+
+
+def test_a_page_that_ends_ends_the_decoding():
+    photographs = Photographs(lambda grey: [])
+    photographs.close()
+    with pytest.raises(InputError, match="was closed"):
+        photographs.faces(JPEG)
 
 
 PATHS = ["/", "/live", "/stream", "/stream.mjpg", "/metrics"]

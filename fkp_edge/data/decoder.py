@@ -1,0 +1,131 @@
+"""Decodes pictures of unknown origin in a child process, after a look at what they claim."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkp_edge.core.confined import Worker, WorkerError
+from fkp_edge.core.picture_headers import Claim, read_header
+from fkp_edge.data.decoding import ANSWER, QUESTION
+from fkp_edge.errors import InputError
+
+__all__ = ["FILES", "UPLOADS", "Decoded", "Decoder", "Limits", "check_claim"]
+
+WANTED_SIDE = 2560
+"""A JPEG is reduced as long as its longer side keeps so many pixels: twice what the search looks at."""
+SLACK = 64 * 2**20
+"""What a decoder needs beside its pixels: its own state, OpenCV's rows."""
+
+
+class Limits(NamedTuple):
+    """What a picture may claim."""
+
+    pixels: int
+    """Of the picture, before it is reduced."""
+    given: int
+    """Pixels that are decoded, after it is reduced."""
+    memory: int
+    """Bytes that the decoder may hold beside the pixels."""
+    work: int
+    """Pixels that it may go over, all scans together."""
+    cpu_s: float = 10.0
+    timeout_s: float = 20.0
+    kinds: tuple[str, ...] = ("JPEG", "PNG", "BMP", "WebP", "PNM", "TIFF")
+
+
+UPLOADS = Limits(50_000_000, 25_000_000, 112 * 2**20, 400_000_000, kinds=("JPEG", "PNG"))
+"""Of somebody who can reach the page; the service has 400 MB for all it does."""
+FILES = Limits(200_000_000, 50_000_000, 512 * 2**20, 1_000_000_000)
+"""Of files that a user names."""
+
+
+class Decoded(NamedTuple):
+    """A picture, maybe smaller than its file says."""
+
+    pixels: NDArray[np.uint8]
+    """(H, W), or (H, W, 3) BGR."""
+    factor: int
+    """1, 2, 4 or 8: by how much each side was divided."""
+
+
+class Decoder:
+    """Opens pictures in a child process with limits of memory and time. Not for use by two threads at once."""
+
+    def __init__(self, limits: Limits = FILES) -> None:
+        self._limits = limits
+        self._worker = Worker("fkp_edge.data.decoding")
+
+    def __repr__(self) -> str:
+        return f"<Decoder {self._worker!r}>"
+
+    def start(self) -> None:
+        """Starts the child, so that the first picture need not wait for it."""
+        self._worker.start()
+
+    def decode(self, coded: bytes, *, color: bool = False) -> Decoded:
+        """The picture in `coded`; a large JPEG is reduced while it is decoded.
+
+        Raises:
+            InputError: it is no picture, damaged, or claims or costs more than the limits.
+        """
+        claim = read_header(coded)
+        factor = check_claim(claim, self._limits, reduces=True)
+        most = (claim.width // factor + 8) * (claim.height // factor + 8) * (3 if color else 1)
+        memory = claim.memory + 2 * most + SLACK
+        question = QUESTION.pack(len(coded), memory, self._limits.cpu_s, color, factor)
+        head = bytearray(ANSWER.size)
+        try:
+            self._worker.ask([question, coded], timeout_s=self._limits.timeout_s)
+            deadline = time.monotonic() + self._limits.timeout_s
+            self._worker.answer(memoryview(head), deadline)
+            height, width, channels = ANSWER.unpack(head)
+            if not height:
+                raise InputError(f"it is damaged; expected a whole {claim.kind}")
+            if height * width * channels > most or channels != (3 if color else 1):
+                raise WorkerError("gave other pixels than the header promised")
+            pixels = np.empty((height, width, channels) if color else (height, width), np.uint8)
+            self._worker.answer(pixels.data.cast("B"), deadline)
+        except WorkerError as error:
+            self._worker.end()
+            raise InputError(f"decoding it {error}; expected a whole {claim.kind} of ordinary make") from error
+        except OSError as error:
+            raise InputError(f"no process can be started to decode it ({error.strerror or error})") from error
+        return Decoded(pixels, factor)
+
+    def close(self) -> None:
+        """Ends the child; from any thread, twice is fine."""
+        self._worker.close()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.__exit__()
+
+
+def check_claim(claim: Claim, limits: Limits, *, reduces: bool) -> int:
+    """By how much a picture that claims this may be reduced (1 where not `reduces`).
+
+    Raises:
+        InputError: it claims more than `limits`.
+    """
+    factor = 1
+    while reduces and claim.kind == "JPEG" and factor < 8 and max(claim[1:3]) >= 2 * factor * WANTED_SIDE:
+        factor *= 2
+    size = f"{claim.width}x{claim.height} pixels"
+    if claim.kind not in limits.kinds:
+        raise InputError(f"it is a {claim.kind}; expected {' or '.join(limits.kinds)}")
+    if claim.pixels > limits.pixels or claim.pixels // factor**2 > limits.given:
+        most = limits.pixels if reduces and claim.kind == "JPEG" else limits.given
+        raise InputError(f"it has {size}; expected at most {most}: make it smaller")
+    if claim.memory > limits.memory:
+        raise InputError(
+            f"decoding its {size} takes {claim.memory >> 20} MB; expected at most {limits.memory >> 20} MB"
+        )
+    if claim.work > limits.work:
+        raise InputError(f"its {size} come in {claim.work // claim.pixels} scans; expected a JPEG with fewer")
+    return factor
