@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -108,12 +108,24 @@ class Runtime:
         Raises:
             SourceError: the source failed and cannot be opened again, or ended without a usable frame.
         """
+        for _ in self.turns():
+            pass
+
+    def turns(self) -> Generator[None, None, None]:
+        """Works as `run` does, and lets the caller act after each turn, with or without a frame; closed, it ends.
+
+        Raises:
+            SourceError: see `run`.
+        """
         self._alive_s = self._beat_s = time.monotonic()
         self._last = Observation(0, time.monotonic_ns(), State.NO_CAMERA)
         self._capture = capture = Capture(lambda: self._source, wait=not self._source.live)
         try:
             while not self._stopping and not (capture.ended and self._reopen is None and self._take_last(capture)):
                 self._turn()
+                yield
+            if not self._stopping:
+                yield  # what was taken last
         finally:
             self._close()
         if self._stopping:

@@ -1,0 +1,1 @@
+"""What `import fkp_edge` gives: pictures and frames in, records out. The names that count stand in `fkp_edge`."""
