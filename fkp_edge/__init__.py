@@ -31,12 +31,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fkp_edge.commands.run_config import RunConfig
-    from fkp_edge.device.engine import EngineSettings
+    from fkp_edge.app.config import RunConfig
+    from fkp_edge.device.detection.search import SearchSettings
     from fkp_edge.device.runtime import SupervisionSettings
-    from fkp_edge.device.search import SearchSettings
-    from fkp_edge.device.smoothing import SmoothingSettings
     from fkp_edge.device.sources import CameraSettings
+    from fkp_edge.device.tracking.engine import EngineSettings
+    from fkp_edge.device.tracking.smoothing import SmoothingSettings
     from fkp_edge.errors import (
         AcceleratorError,
         FkpEdgeError,
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         SourceError,
         StreamError,
     )
-    from fkp_edge.interpreter import KeypointModel
     from fkp_edge.library.find import demo_picture, find
     from fkp_edge.library.judging import Accuracy, Measurement, benchmark, evaluate, verify
     from fkp_edge.library.making import Conversion, Training, convert, train
@@ -55,9 +54,10 @@ if TYPE_CHECKING:
     from fkp_edge.library.run import run
     from fkp_edge.library.sources import Results, track
     from fkp_edge.library.tracker import Tracker
-    from fkp_edge.stream.client import Connection, connect
-    from fkp_edge.stream.messages import Hello, ObservationMessage
-    from fkp_edge.verify import Verification
+    from fkp_edge.model.interpreter import KeypointModel
+    from fkp_edge.model.verify import Verification
+    from fkp_edge.stream.client.connection import Connection, connect
+    from fkp_edge.stream.protocol.messages import Hello, ObservationMessage
 
 __version__ = "0.1.0"
 __all__ = [
@@ -104,14 +104,13 @@ __all__ = [
 ]
 
 _PLACES = {
-    "commands.run_config": "RunConfig",
-    "device.engine": "EngineSettings",
+    "app.config": "RunConfig",
+    "device.detection.search": "SearchSettings",
     "device.runtime": "SupervisionSettings",
-    "device.search": "SearchSettings",
-    "device.smoothing": "SmoothingSettings",
     "device.sources": "CameraSettings",
+    "device.tracking.engine": "EngineSettings",
+    "device.tracking.smoothing": "SmoothingSettings",
     "errors": "AcceleratorError FkpEdgeError InputError MissingPartError ModelFileError SourceError StreamError",
-    "interpreter": "KeypointModel",
     "library.find": "demo_picture find",
     "library.judging": "Accuracy Measurement benchmark evaluate verify",
     "library.making": "Conversion Training convert train",
@@ -120,9 +119,10 @@ _PLACES = {
     "library.run": "run",
     "library.sources": "Results track",
     "library.tracker": "Tracker",
-    "stream.client": "Connection connect",
-    "stream.messages": "Hello ObservationMessage",
-    "verify": "Verification",
+    "model.interpreter": "KeypointModel",
+    "model.verify": "Verification",
+    "stream.client.connection": "Connection connect",
+    "stream.protocol.messages": "Hello ObservationMessage",
 }
 """Where the public names stand, as checkers read above; a test compares."""
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names.split()}

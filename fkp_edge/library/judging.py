@@ -13,16 +13,16 @@ from fkp_edge import data as datasets
 from fkp_edge.bench.records import Result as Measurement
 from fkp_edge.bench.run import Plan
 from fkp_edge.bench.run import bench as measure
-from fkp_edge.device.haar import HaarDetector, HaarSettings
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.sources import resolve_auto
 from fkp_edge.errors import InputError
-from fkp_edge.evaluate import CropKind
-from fkp_edge.evaluate import evaluate as evaluate_model
-from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.evaluation.evaluate import CropKind
+from fkp_edge.evaluation.evaluate import evaluate as evaluate_model
 from fkp_edge.library.models import ModelLike, load
-from fkp_edge.models import find_model
-from fkp_edge.verify import Verification
-from fkp_edge.verify import verify as verify_model
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import find_model
+from fkp_edge.model.verify import Verification
+from fkp_edge.model.verify import verify as verify_model
 
 _log = logging.getLogger(__name__)
 

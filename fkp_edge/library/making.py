@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fkp_edge.device.haar import PERMISSIVE, HaarDetector
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.settings import read_toml
+from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector
 from fkp_edge.errors import InputError
-from fkp_edge.files import write_whole
-from fkp_edge.settings import read_toml
 
 if TYPE_CHECKING:
     from fkp_edge.convert.report import Report
@@ -55,7 +55,7 @@ def train(
         InputError: the recipe or a folder cannot be used, or `out` holds a run and `resume` is not given.
         MissingPartError: TensorFlow is not installed; the text says what to install.
     """
-    from fkp_edge.train.kinds import read_recipe, train_any
+    from fkp_edge.train.registry import read_recipe, train_any
 
     result = train_any(
         read_recipe(Path(recipe)),
@@ -126,7 +126,7 @@ def convert(
         InputError: the network, the recipe or a folder cannot be used, or a file exists.
         MissingPartError: TensorFlow is not installed; the text says what to install.
     """
-    from fkp_edge.convert.candidates import prepare_job
+    from fkp_edge.convert.attempts import prepare_job
     from fkp_edge.convert.recipe import ConvertRecipe
     from fkp_edge.convert.run import check_free
     from fkp_edge.convert.run import convert as convert_job

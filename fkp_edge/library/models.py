@@ -6,9 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
-from fkp_edge.edgetpu import Accelerator
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.models import find_model
+from fkp_edge.model.edgetpu import Accelerator
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import find_model
 
 __all__ = ["ModelLike", "load"]
 

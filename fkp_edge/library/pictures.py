@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data import read_picture
-from fkp_edge.device.admission import LARGEST, SMALLEST
+from fkp_edge.device.frame_filter import LARGEST, SMALLEST
 from fkp_edge.errors import InputError
 
 __all__ = ["Colors", "Picture", "PictureLike", "as_frame", "as_picture", "to_bgr", "to_grey"]

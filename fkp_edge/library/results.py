@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkp_edge.core.drawing import draw_face
+from fkp_edge.core.files import write_whole
+from fkp_edge.core.geometry import Box
+from fkp_edge.core.keypoints import Points, Schema
+from fkp_edge.core.observation import Face as SeenFace
 from fkp_edge.data.pictures import PICTURE_SUFFIXES
-from fkp_edge.draw import draw_face
 from fkp_edge.errors import InputError
-from fkp_edge.files import write_whole
-from fkp_edge.geometry import Box
-from fkp_edge.keypoints import Points, Schema
 from fkp_edge.library.pictures import Colors, Picture, to_bgr
-from fkp_edge.observation import Face as SeenFace
 
 __all__ = ["Face", "Pose", "Result", "TrackResult", "as_face"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from fkp_edge.commands.live import plan_run, run_live
-from fkp_edge.commands.run_config import RunConfig
+from fkp_edge.app.config import RunConfig
+from fkp_edge.app.live import plan_run, run_live
 from fkp_edge.device.summary import Summary
 from fkp_edge.errors import InputError
 

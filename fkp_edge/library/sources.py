@@ -9,19 +9,19 @@ from functools import partial
 from os import PathLike, fspath
 from typing import Self
 
-from fkp_edge.closing import Closing
-from fkp_edge.device.engine import Engine, EngineSettings
+from fkp_edge.core.closing import Closing
+from fkp_edge.core.keypoints import Schema
+from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.runtime import Runtime, SupervisionSettings
-from fkp_edge.device.search import SearchSettings, open_search
-from fkp_edge.device.smoothing import SmoothingSettings
 from fkp_edge.device.sources import CameraSettings, open_source, reopens, resolve_auto
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.keypoints import Schema
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.library.models import ModelLike, load
 from fkp_edge.library.pictures import Picture
 from fkp_edge.library.results import TrackResult
 from fkp_edge.library.tracker import as_result, chosen, smoothing_of
-from fkp_edge.observation import Frame, Observation, State
 
 __all__ = ["Results", "track"]
 

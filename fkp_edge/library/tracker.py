@@ -8,18 +8,18 @@ from typing import Any
 
 import msgspec
 
-from fkp_edge.closing import Closing
-from fkp_edge.device.engine import Engine, EngineSettings
-from fkp_edge.device.search import SearchSettings, open_search
-from fkp_edge.device.smoothing import SmoothingSettings
+from fkp_edge.core.closing import Closing
+from fkp_edge.core.keypoints import Schema
+from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.core.settings import Settings, parse_settings
+from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.errors import InputError
-from fkp_edge.keypoints import Schema
 from fkp_edge.library.models import ModelLike, load
 from fkp_edge.library.pictures import Colors, Picture, as_frame, check_colors, to_grey
 from fkp_edge.library.results import TrackResult, as_face
-from fkp_edge.observation import Frame, Observation, State
-from fkp_edge.settings import Settings, parse_settings
 
 __all__ = ["Tracker", "as_result", "chosen", "smoothing_of"]
 
