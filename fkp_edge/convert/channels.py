@@ -16,13 +16,25 @@ from numpy.typing import NDArray
 
 from fkp_edge.train.backend import keras
 
-__all__ = ["Filters", "Importance", "count_macs", "find_filters", "importance_of", "keep_best", "remove_filters"]
+__all__ = [
+    "Filters",
+    "Importance",
+    "count_macs",
+    "counts_left",
+    "find_filters",
+    "importance_of",
+    "keep_best",
+    "remove_filters",
+]
 
 Importance = Literal["l1", "batch_norm"]
 ROUND = 16
-"""Filters are kept in multiples of so many where a layer has twice as many: int8 kernels for ARM make 16 channels at a
-time, and a block that is not full costs as much as one that is. On the network that ships, 30 % removed in eights save
-28 % of the multiply-accumulates but 19 % of a Pi 5's instructions; in sixteens 31 % and 26 %, and lose less."""
+"""Filters are kept in multiples of so many where a layer has twice as many and keeps one block at least: int8 kernels
+for ARM make 16 channels at a time, and a block that is not full costs as much as one that is. On the network that ships,
+30 % removed in eights save 28 % of the multiply-accumulates but 19 % of a Pi 5's instructions; in sixteens 31 % and 26 %,
+and lose less."""
+MISS = 0.01
+"""Share of all filters by which sixteens may miss the share asked for."""
 
 layers = keras.layers
 APART = (
@@ -129,12 +141,30 @@ def _gain(norm: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return gain, np.sqrt(variance + norm.epsilon)
 
 
-def keep_best(importance: NDArray[np.floating], share: float) -> NDArray[np.intp]:
-    """Which filters stay when `share` of them goes, in their order: the most important ones."""
-    count = len(importance)
-    left = (1 - share) * count
-    kept = round(left / ROUND) * ROUND if count >= 2 * ROUND else round(left)
-    return np.sort(np.argsort(-importance, kind="stable")[: min(count, max(1, kept))])
+def counts_left(counts: Sequence[int], share: float) -> list[int]:
+    """How many filters each of the layers with `counts` keeps when `share` of all goes.
+
+    Layers keep sixteens (see `ROUND`) where that is not below one block; those with the largest remainders are rounded
+    up until the share is met over all. What sixteens cannot meet within `MISS`, as of a single layer, one layer gives
+    or takes in single filters.
+    """
+    exact = [(1 - share) * count for count in counts]
+    wanted = sum(exact)
+    step = [ROUND if left >= ROUND and n >= 2 * ROUND else 1 for left, n in zip(exact, counts, strict=True)]
+    kept = [max(1, int(left // one) * one) for left, one in zip(exact, step, strict=True)]
+    for i in sorted(range(len(counts)), key=lambda i: (kept[i] - exact[i]) / step[i]):
+        short = wanted - sum(kept)
+        if 2 * short >= step[i] and kept[i] + step[i] <= counts[i]:
+            kept[i] += step[i]
+    if abs(off := round(wanted - sum(kept))) > MISS * sum(counts):
+        i = max(range(len(counts)), key=lambda i: kept[i])
+        kept[i] = min(counts[i], max(1, kept[i] + off))
+    return kept
+
+
+def keep_best(importance: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+    """Which `count` filters are the most important ones, in their order."""
+    return np.sort(np.argsort(-importance, kind="stable")[:count])
 
 
 def remove_filters(model: keras.Model, kept: Sequence[tuple[Filters, NDArray[np.intp]]]) -> keras.Model:

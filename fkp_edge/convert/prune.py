@@ -6,7 +6,15 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from fkp_edge.convert.channels import count_macs, find_filters, importance_of, keep_best, remove_filters
+from fkp_edge.convert.channels import (
+    Filters,
+    count_macs,
+    counts_left,
+    find_filters,
+    importance_of,
+    keep_best,
+    remove_filters,
+)
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.recipe import ConvertRecipe, Prune
 from fkp_edge.convert.weights import PruneWeights, zero_share
@@ -37,9 +45,12 @@ def prune(network: Network, recipe: ConvertRecipe, tuned: Tuned, steps: Callable
         averaged, _ = tuned(lambda: copied(pruned), None)
         before, after = count_macs(model), count_macs(averaged)
         kept = f" but {', '.join(config.keep)}" if config.keep else ""
+        counts = [filters.count for filters in _free_filters(model, config)]
+        gone = sum(counts) - sum(counts_left(counts, config.channels))
         how = (
-            f"{config.channels:.0%} of the filters of each layer that can lose some{kept}, by {config.importance}: "
-            f"{before - after:,} of {before:,} multiply-accumulates fewer; tuned for {recipe.tune.epochs} epochs"
+            f"{gone} of {sum(counts)} filters ({gone / sum(counts):.1%}, asked for were {config.channels:.1%}) of the "
+            f"{len(counts)} layers that can lose some{kept}, by {config.importance}: {before - after:,} of {before:,} "
+            f"multiply-accumulates fewer; tuned for {recipe.tune.epochs} epochs"
         )
         return network.with_model(averaged), how
     if config.weights:
@@ -59,7 +70,7 @@ def smaller(model: keras.Model, config: Prune) -> keras.Model:
     Raises:
         InputError: no layer can lose filters, or one that shall keep them is not there.
     """
-    found = [filters for filters in find_filters(model) if filters.layer not in config.keep]
+    found = _free_filters(model, config)
     names = [layer.name for layer in model.layers]
     for name in config.keep:
         if name not in names:
@@ -70,9 +81,14 @@ def smaller(model: keras.Model, config: Prune) -> keras.Model:
             "no layer of this network can lose filters: their channels meet others in additions or in networks inside "
             "the network; expected prune.channels = 0"
         )
-    return remove_filters(
-        model, [(f, keep_best(importance_of(model, f, config.importance), config.channels)) for f in found]
-    )
+    left = counts_left([filters.count for filters in found], config.channels)
+    kept = [keep_best(importance_of(model, f, config.importance), n) for f, n in zip(found, left, strict=True)]
+    return remove_filters(model, list(zip(found, kept, strict=True)))
+
+
+def _free_filters(model: keras.Model, config: Prune) -> list[Filters]:
+    """The layers that may lose filters."""
+    return [filters for filters in find_filters(model) if filters.layer not in config.keep]
 
 
 def copied(model: keras.Model) -> keras.Model:

@@ -14,8 +14,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from fkp_edge.convert.attempts import Job
-from fkp_edge.convert.channels import count_macs, find_filters, importance_of, keep_best, remove_filters
+from fkp_edge.comparison import LabelledCrops, Loss, compare
+from fkp_edge.convert.candidates import Job
+from fkp_edge.convert.channels import (
+    count_macs,
+    counts_left,
+    find_filters,
+    importance_of,
+    keep_best,
+    remove_filters,
+)
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import copied, smaller
 from fkp_edge.core.files import write_whole
@@ -90,7 +98,8 @@ def scan(job: Job) -> Scan:
     whole = count_macs(model)
     sensitivity = []
     for filters in tqdm(find_filters(model), desc="layers alone", unit="layer"):
-        kept = keep_best(importance_of(model, filters, config.importance), ALONE)
+        left = counts_left([filters.count], ALONE)[0]
+        kept = keep_best(importance_of(model, filters, config.importance), left)
         pruned = remove_filters(model, [(filters, kept)])
         sensitivity.append(
             Sensitivity(

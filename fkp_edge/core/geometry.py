@@ -100,6 +100,9 @@ HAAR_JITTER = Jitter(shift=0.035, scale=0.114, roll=0.0, mean_drop=-0.016, mean_
 TRACK_JITTER = Jitter(shift=0.02, scale=0.03, roll=2.0)
 """The tracker's crops, which come from the frame before, against `crop_from_track` of the points now."""
 
+FEWEST_TRACKED = 3
+"""Labelled points from which a tracked crop can be made: of two, one point's error turns and scales the whole crop."""
+
 
 def crop_from_box(box: Sequence[float]) -> Crop:
     """The upright square with the centre of `box` (x, y, w, h) and its longer side."""
@@ -192,14 +195,25 @@ def jittered(crop: Crop, jitter: Jitter, rng: np.random.Generator) -> Crop:
 
 
 def tracked_crop(points: NDArray[np.floating], schema: Schema, rng: np.random.Generator, *, point_error: float) -> Crop:
-    """A crop as the tracker would take it of a face whose true points are `points` (K, 2).
+    """A crop as the tracker would take it of a face whose true points are `points` (K, 2), NaN where not labelled.
 
     It comes from points with errors of `point_error` eye distances (standard deviation) and lags by `TRACK_JITTER`.
+    Where points are not labelled it comes from the others; see `can_track`.
     """
+    known = np.isfinite(points).all(1)
+    mean = schema.mean_shape[known]
     left, right = schema.eye_centers(points)
-    spread = point_error * float(np.linalg.norm(left - right))
-    seen = points + rng.normal(0, spread, points.shape)
-    return jittered(crop_from_track(seen, schema.mean_shape), TRACK_JITTER, rng)
+    eyes = float(np.linalg.norm(left - right))
+    if math.isnan(eyes):
+        left, right = schema.eye_centers(schema.mean_shape)
+        eyes = crop_from_track(points[known], mean).side * float(np.linalg.norm(left - right))
+    seen = points + rng.normal(0, point_error * eyes, points.shape)
+    return jittered(crop_from_track(seen[known], mean), TRACK_JITTER, rng)
+
+
+def can_track(points: NDArray[np.floating]) -> bool:
+    """Whether enough of the labelled `points` (K, 2) are known for `tracked_crop`."""
+    return int(np.isfinite(points).all(1).sum()) >= FEWEST_TRACKED
 
 
 def box_around(crop: Crop) -> Box:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import CROP_SIZE, Crop, extract, tracked_crop
 from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
-from fkp_edge.evaluation.evaluate import TRACK_POINT_ERROR
-from fkp_edge.evaluation.metrics import bootstrap_ratio, face_nme, point_distances
-from fkp_edge.model.interpreter import KeypointModel
+from fkp_edge.evaluate import TRACK_POINT_ERROR
+from fkp_edge.geometry import CROP_SIZE, Crop, can_track, extract, tracked_crop
+from fkp_edge.interpreter import KeypointModel
+from fkp_edge.keypoints import Points, Schema
+from fkp_edge.metrics import bootstrap_ratio, face_nme, point_distances
 
 __all__ = [
     "Comparison",
@@ -127,7 +129,7 @@ def _subjects(sets: list[FaceSet]) -> NDArray[np.intp]:
 
 def _crops(faces: FaceSet, index: int, rng: np.random.Generator) -> list[Crop]:
     plain = faces.crop(index)
-    if faces.cropped or np.isnan(faces.points[index]).any():
+    if faces.cropped or not can_track(faces.points[index]):
         return [plain, plain]
     framed = [
         tracked_crop(faces.points[index], faces.schema, rng, point_error=TRACK_POINT_ERROR) for _ in range(JITTERED)

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import (
     CROP_SIZE,
     HAAR_JITTER,
+    TRACK_JITTER,
     Box,
     Crop,
     Jitter,
     box_around,
+    can_track,
     crop_from_box,
     extract,
     iou,
@@ -55,8 +57,11 @@ def sample_crop(
             aim = jittered(crop_from_box(boxes[int(rng.integers(len(boxes)))]), BOX_JITTER, rng)
         else:
             aim = jittered(aim, HAAR_JITTER, rng)
-    elif draw < config.haar_share + config.track_share and not np.isnan(faces.points[index]).any():
-        aim = tracked_crop(faces.points[index], faces.schema, rng, point_error=config.point_error)
+    elif draw < config.haar_share + config.track_share:
+        if can_track(faces.points[index]):
+            aim = tracked_crop(faces.points[index], faces.schema, rng, point_error=config.point_error)
+        else:
+            aim = jittered(aim, TRACK_JITTER, rng)
         roll /= 3
     elif draw < config.haar_share + config.track_share + config.wide_share:
         aim = jittered(aim, WIDE_JITTER, rng)

@@ -25,6 +25,7 @@ from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Recipe
+from fkp_edge.train.replicas import strategy_for
 from fkp_edge.train.saved import carry_weights, load_trained, save_trained
 from fkp_edge.train.temperature import apply_temperature
 
@@ -70,6 +71,7 @@ def train(
     schema = schema_named(recipe.schema)
     if not resume and (out / "history.jsonl").exists():
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
+    strategy_for(recipe.fit.replicas)  # TensorFlow fixes its devices when it first works, and reading a network is work
     if start:
         load_trained(start, trust_code=trust_code)  # says what is wrong with it before minutes of looking for boxes
     sets = [

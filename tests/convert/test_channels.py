@@ -9,7 +9,14 @@ import pytest
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
-from fkp_edge.convert.channels import count_macs, find_filters, importance_of, keep_best, remove_filters
+from fkp_edge.convert.channels import (
+    count_macs,
+    counts_left,
+    find_filters,
+    importance_of,
+    keep_best,
+    remove_filters,
+)
 from fkp_edge.train.backend import keras
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.published.networks import build_published
@@ -109,17 +116,34 @@ def test_without_a_batch_norm_weights_rank_filters(lenet: keras.Model):
         np.testing.assert_allclose(importance_of(lenet, filters, measure), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("count", "share", "left"), [(32, 0.3, 16), (64, 0.3, 48), (128, 0.3, 96), (6, 0.3, 4)])
-def test_filters_are_kept_in_sixteens_where_there_are_that_many(count: int, share: float, left: int):
-    importance = np.random.default_rng(2).permutation(count).astype(float)
-    kept = keep_best(importance, share)
-    assert len(kept) == left
-    assert kept.tolist() == sorted(kept)
+def test_the_most_important_filters_stay_in_their_order():
+    importance = np.random.default_rng(2).permutation(32).astype(float)
+    kept = keep_best(importance, 20)
+    assert (len(kept), kept.tolist()) == (20, sorted(kept))
     assert importance[kept].min() > np.delete(importance, kept).max()
 
 
-def test_one_filter_always_stays():
-    assert keep_best(np.ones(3), 0.99).tolist() == [0]
+@pytest.mark.parametrize(("count", "share", "left"), [(32, 0.75, 8), (40, 0.4, 24), (6, 0.3, 4), (3, 0.99, 1)])
+def test_one_layer_keeps_what_was_asked_for(count: int, share: float, left: int):
+    assert counts_left([count], share) == [left]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.3, 0.4, 0.6, 0.75, 0.9])
+def test_the_share_is_met_over_the_network_in_sixteens_but_for_one_layer(share: float):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        counts = rng.integers(32, 257, rng.integers(1, 12)).tolist()
+        left = counts_left(counts, share)
+        assert abs(sum(left) - (1 - share) * sum(counts)) <= max(1, 0.01 * sum(counts))
+        assert all(1 <= kept <= count for kept, count in zip(left, counts, strict=True))
+        assert sum(kept % 16 != 0 for kept in left if kept > 16) <= 1
+
+
+def test_blocks_of_the_shipped_network_stay_full():
+    counts = [f.count for f in find_filters(build_keypointnet(Network(), 15)) if "block" in f.layer]
+    left = counts_left(counts, 0.3)
+    assert all(kept % 16 == 0 for kept in left)
+    assert sum(left) / sum(counts) == pytest.approx(0.7, abs=0.005)
 
 
 def test_multiply_accumulates_are_counted_by_hand():

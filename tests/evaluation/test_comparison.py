@@ -63,6 +63,13 @@ def test_whole_pictures_are_also_framed_as_the_tracker_does(portrait_faces: Face
     assert np.array_equal(truth.pixels[2], labelled_crops([portrait_faces]).pixels[2])
 
 
+def test_faces_with_hidden_points_are_framed_so_too(portrait_faces: FaceSet):
+    points = portrait_faces.points.copy()
+    points[0, FKP15.names.index("nose_tip")] = np.nan
+    truth = labelled_crops([replace(portrait_faces, points=points)])
+    assert np.bincount(truth.face).tolist() == [5, 5, 5]
+
+
 def test_the_interval_covers_the_true_loss():
     """2 % more error on average, with as much chance as two networks differ by."""
     rng = np.random.default_rng(4)

@@ -80,6 +80,15 @@ def test_jitter_follows_its_seed(run):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("name", ["nose_tip", "left_eye_inner_corner", "mouth_left_corner"])
+def test_jitter_frames_faces_with_hidden_points(model: KeypointModel, portrait_faces: FaceSet, run, name: str):
+    points = portrait_faces.points.copy()
+    points[1, FKP15.names.index(name)] = NAN
+    result = evaluate(model, replace(portrait_faces, points=points), crops="jitter")
+    assert result.figures["faces"] == 3
+    assert result.nme[1] == pytest.approx(run(crops="jitter").nme[1], abs=0.03)
+
+
 def test_points_and_nme_belong_to_the_faces_in_order(run, portrait_faces: FaceSet):
     result = run()
     distance = np.linalg.norm(result.points - portrait_faces.points, axis=-1).mean(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,25 @@ def test_an_error_while_making_batches_reaches_the_trainer() -> None:
 
     with pytest.raises(OSError, match="picture gone"):
         list(ahead(broken()))
+
+
+def hidden(faces: FaceSet, *names: str) -> FaceSet:
+    """The faces with these points not labelled."""
+    points = faces.points.copy()
+    points[:, [FKP15.names.index(name) for name in names]] = np.nan
+    return replace(faces, points=points)
+
+
+def test_a_face_with_a_hidden_point_is_framed_as_often_by_the_tracker(faces: FaceSet) -> None:
+    upright = Augment(haar_share=0, track_share=1, wide_share=0, roll_deg=0, point_error=0)
+    rng, aim = np.random.default_rng(0), crop_from_track(portrait_points(), FKP15.mean_shape)
+    crops = [sample_crop(hidden(faces, "nose_tip"), 0, rng, upright) for _ in range(200)]
+    assert np.mean([c.side for c in crops]) == pytest.approx(aim.side, rel=0.03)
+    assert np.std([c.side / aim.side for c in crops]) == pytest.approx(0.03, rel=0.3)  # the wide framing's is 0.18
+
+
+def test_a_face_with_too_few_points_to_track_is_framed_as_narrowly(faces: FaceSet) -> None:
+    upright = Augment(haar_share=0, track_share=1, wide_share=0, roll_deg=0, point_error=0)
+    few = replace(hidden(faces, *FKP15.names[:14]), cropped=True)
+    crops = [sample_crop(few, 0, np.random.default_rng(seed), upright) for seed in range(200)]
+    assert np.std([c.side / 96 for c in crops]) == pytest.approx(0.03, rel=0.3)
