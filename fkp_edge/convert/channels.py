@@ -30,9 +30,9 @@ __all__ = [
 Importance = Literal["l1", "batch_norm"]
 ROUND = 16
 """Filters are kept in multiples of so many where a layer has twice as many and keeps one block at least: int8 kernels
-for ARM make 16 channels at a time, and a block that is not full costs as much as one that is. On the network that ships,
-30 % removed in eights save 28 % of the multiply-accumulates but 19 % of a Pi 5's instructions; in sixteens 31 % and 26 %,
-and lose less."""
+for ARM make 16 channels at a time, and a block that is not full costs as much as one that is. On the network that
+ships, 30 % removed in eights save 28 % of the multiply-accumulates but 19 % of a Pi 5's instructions; in sixteens 31 %
+and 26 %, and lose less."""
 MISS = 0.01
 """Share of all filters by which sixteens may miss the share asked for."""
 
@@ -156,9 +156,10 @@ def counts_left(counts: Sequence[int], share: float) -> list[int]:
         short = wanted - sum(kept)
         if 2 * short >= step[i] and kept[i] + step[i] <= counts[i]:
             kept[i] += step[i]
-    if abs(off := round(wanted - sum(kept))) > MISS * sum(counts):
+    off = wanted - sum(kept)
+    if abs(off) > MISS * sum(counts):
         i = max(range(len(counts)), key=lambda i: kept[i])
-        kept[i] = min(counts[i], max(1, kept[i] + off))
+        kept[i] = min(counts[i], max(1, kept[i] + round(off)))
     return kept
 
 
