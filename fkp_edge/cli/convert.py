@@ -20,10 +20,11 @@ from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.run import ConvertResult, check_free
 from fkp_edge.convert.run import convert as convert_model
 from fkp_edge.convert.sweep import scan
-from fkp_edge.core.settings import read_toml
-from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector
+from fkp_edge.device.haar import PERMISSIVE, HaarDetector, settings_text
 from fkp_edge.errors import InputError
-from fkp_edge.model.file import read_model_file
+from fkp_edge.model_file import read_model_file
+from fkp_edge.settings import read_toml
+from fkp_edge.train.proposals import Proposer
 
 __all__ = ["convert"]
 
@@ -37,22 +38,15 @@ def convert(args: Namespace) -> int:
     if args.require_all_mapped and not args.edgetpu:
         raise InputError("--require-all-mapped is about the Edge TPU's compiler; add --edgetpu")
     compiler = find_compiler() if args.edgetpu else None
-    prepare = partial(
-        prepare_job,
-        args.model,
-        recipe,
-        data_dir=args.data,
-        propose=HaarDetector(PERMISSIVE).detect,
-        trust_code=args.trust_model_code,
-    )
+    propose = Proposer(lambda: HaarDetector(PERMISSIVE).detect, settings_text(PERMISSIVE))
     if args.scan:
-        job = prepare(work=args.scan / "work")
+        job = prepare_job(args.model, recipe, data_dir=args.data, propose=propose, work=args.scan / "work")
         return _scan(job, args.scan, as_json=args.json)
     check_free(args.out, overwrite=args.overwrite)
     if compiler and _compiled(args.out).exists() and not args.overwrite:
         raise InputError(f"{_compiled(args.out)} already exists; name another --out or add --overwrite")
     work = args.out.with_suffix(".work")
-    job = prepare(work=work)
+    job = prepare_job(args.model, recipe, data_dir=args.data, propose=propose, work=work)
     result = convert_model(job)
     written = write_report(result.report, args.out)
     if args.worst:

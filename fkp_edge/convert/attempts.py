@@ -73,14 +73,13 @@ class Job:
     def task(self) -> Task:
         """Faces and schedule of fine-tuning; made when first asked for, since Haar takes its time."""
         if self._task is None:
-            _claim(self.work, self.original, self.recipe)
+            _claim(self.work, self.original, self.recipe, self.faces)
             self._task = prepare_task(
                 self.recipe.tune,
                 self.original.described,
                 self.faces,
                 data_dir=self.data_dir,
                 propose=self.propose,
-                work=self.work,
             )
         return self._task
 
@@ -206,16 +205,22 @@ def _aware(job: Job, network: Network, before: Points) -> Candidate:
     return job.candidate(how, network, qat_to_int8(trained), before)
 
 
-def _claim(work: Path, network: Network, recipe: ConvertRecipe) -> None:
-    """Makes `work` this conversion's own: unfinished fine-tuning of another network or schedule is not gone on from."""
+def _claim(work: Path, network: Network, recipe: ConvertRecipe, faces: Faces) -> None:
+    """Makes `work` this conversion's own: fine-tuning of another network, schedule or data is not gone on from."""
     digest = hashlib.sha256(network.path.read_bytes()).hexdigest()
     values = msgspec.to_builtins(recipe)
-    mine = msgspec.json.encode({"model": digest, "tune": values["tune"], "prune": values["prune"]})
+    shown = [[one.digest(), times] for one, times in zip(faces.train, faces.times, strict=True)]
+    mine = msgspec.json.encode(
+        {"model": digest, "tune": values["tune"], "prune": values["prune"], "faces": shown}, order="sorted"
+    )
     noted = work / "conversion.json"
     try:
         work.mkdir(parents=True, exist_ok=True)
         if noted.exists() and noted.read_bytes() != mine:
-            raise InputError(f"{work} holds unfinished work of another conversion; delete it, or name another --out")
+            raise InputError(
+                f"{work} holds unfinished work of another conversion (network, recipe or faces); delete it, or name "
+                "another --out"
+            )
         noted.write_bytes(mine)
     except OSError as error:
         raise InputError(f"cannot use {work} for the work: {error.strerror or error}; name another --out") from error

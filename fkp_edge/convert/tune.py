@@ -62,9 +62,7 @@ class Task(NamedTuple):
         return self.recipe.fit.epochs * BatchMaker(self.sets, self.negatives, self.recipe).steps
 
 
-def prepare_task(
-    config: Tune, described: dict[str, Any], faces: Faces, *, data_dir: Path, propose: Propose, work: Path
-) -> Task:
+def prepare_task(config: Tune, described: dict[str, Any], faces: Faces, *, data_dir: Path, propose: Propose) -> Task:
     """The network's own augmentation, loss and negatives where it was trained here on whole pictures; `GENTLE` else.
 
     Args:
@@ -73,7 +71,6 @@ def prepare_task(
         faces: to learn from.
         data_dir: folder that the network's scenes lie in.
         propose: a face detector, whose right boxes frame crops and whose wrong ones become negatives.
-        work: folder that keeps these boxes.
     """
     trained = described["recipe"]
     own = msgspec.convert(trained, Recipe) if trained.get("kind") == "keypointnet" else None
@@ -94,10 +91,9 @@ def prepare_task(
         augment=own.augment if own else GENTLE,
         loss=own.loss if own else Loss(eye_weight=False),
     )
-    work.mkdir(parents=True, exist_ok=True)
     scenes = data.read_scenes(data_dir / own.data.scenes) if own and own.data.scenes else []
-    negatives = mine_negatives(scenes, propose, work / "false_boxes.json")
-    boxes = face_boxes(faces.train, propose, work / "face_boxes.json")
+    negatives = mine_negatives(scenes, propose)
+    boxes = face_boxes(faces.train, propose)
     sets = [
         TrainingSet(one.in_memory(), times, framing)
         for one, times, framing in zip(faces.train, faces.times, boxes, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,15 @@ class FaceSet:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def digest(self) -> str:
+        """What the pictures and their points are, as a hexadecimal SHA-256: two sets with the same one are the same."""
+        found = hashlib.sha256(f"{self.schema.name} {self.cropped}".encode())
+        found.update(np.asarray(self.points, np.float32).tobytes())
+        for image in self.images:
+            found.update(repr(image.shape).encode())
+            found.update(image.tobytes())
+        return found.hexdigest()
 
     def crop(self, index: int) -> Crop:
         """The crop that frames face `index` as its labels say (the whole picture where it already is a crop)."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from fkp_edge.core.geometry import (
     Box,
@@ -21,10 +19,8 @@ from fkp_edge.core.geometry import (
     iou,
     jittered,
 )
-from fkp_edge.core.keypoints import IBUG68
-from fkp_edge.data import FaceSet, Scene, read_picture
-from fkp_edge.evaluation.evaluate import Propose
-from fkp_edge.train.proposals import cached
+from fkp_edge.keypoints import IBUG68
+from fkp_edge.train.proposals import proposals_on
 
 __all__ = ["Negatives", "mine_negatives"]
 
@@ -83,21 +79,17 @@ def _badly_framed(crop: Crop, rng: np.random.Generator) -> Crop:
             return moved
 
 
-def mine_negatives(scenes: list[Scene], propose: Propose, cache: Path) -> Negatives:
-    """The photographs of `scenes` with what `propose` finds in them that is no face; kept in `cache` for next time."""
+def mine_negatives(scenes: list[Scene], propose: Propose) -> Negatives:
+    """The photographs of `scenes` with what `propose` finds in them that is no face."""
     pictures = [read_picture(scene.path) for scene in scenes]
     faces = [_face_boxes(scene) for scene in scenes]
-
-    def mine() -> list[tuple[int, Box]]:
-        found: list[tuple[int, Box]] = []
-        for index, picture in enumerate(tqdm(pictures, desc="wrong Haar proposals", unit="picture")):
-            for box in propose(picture):
-                if all(iou(box, face) < NEAR for face in faces[index]):
-                    x, y, w, h = (float(v) for v in box)
-                    found.append((index, (x, y, w, h)))
-        return found
-
-    return Negatives(pictures, faces, cached(cache, list[tuple[int, Box]], mine))
+    false_boxes = [
+        (index, box)
+        for index, boxes in enumerate(proposals_on(pictures, propose, "photographs"))
+        for box in boxes
+        if all(iou(box, face) < NEAR for face in faces[index])
+    ]
+    return Negatives(pictures, faces, false_boxes)
 
 
 def _face_boxes(scene: Scene) -> list[Box]:

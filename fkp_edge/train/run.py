@@ -81,8 +81,8 @@ def train(
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
     val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
     _prepare_folder(out, recipe)
-    negatives = mine_negatives(scenes, propose, out / "false_boxes.json")
-    boxes = face_boxes([faces for faces, _ in sets], propose, out / "face_boxes.json")
+    negatives = mine_negatives(scenes, propose)
+    boxes = face_boxes([faces for faces, _ in sets], propose)
     training = [TrainingSet(faces, times, framing) for (faces, times), framing in zip(sets, boxes, strict=True)]
 
     fitter = Fitter(

@@ -17,6 +17,7 @@ from fkp_edge.data import Scene, read_picture
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import Propose, judge_boxes
 from fkp_edge.train.backend import keras
+from fkp_edge.train.proposals import proposals_on
 
 __all__ = ["apply_temperature", "best_temperature"]
 
@@ -33,10 +34,11 @@ def best_temperature(logits: NDArray[np.floating], is_face: NDArray[np.bool_]) -
 def apply_temperature(model: keras.Model, scenes: Sequence[Scene], propose: Propose) -> float:
     """Fits the temperature on the boxes that `propose` gives in `scenes` and folds it into the model; returns it."""
     crops, truth = [], []
-    for scene in scenes:
-        picture = read_picture(scene.path)
+    pictures = [read_picture(scene.path) for scene in scenes]
+    proposals = proposals_on(pictures, propose, "validation photographs")
+    for scene, picture, boxes in zip(scenes, pictures, proposals, strict=True):
         faces = [box_around(crop_from_labels(face, IBUG68)) for face in scene.faces]
-        for box, is_face in judge_boxes(propose(picture), faces, scene.ignore):
+        for box, is_face in judge_boxes(boxes, faces, scene.ignore):
             crops.append(extract(picture, crop_from_box(box)))
             truth.append(is_face)
     if not crops:

@@ -28,6 +28,12 @@ def write_faces(path: Path, rows: int, seed: int) -> None:
             writer.writerow([*(crop.to_units(points) * 96 - 0.5).ravel().tolist(), pixels])
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a detector finds is kept for one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """model.keras in a folder with train.csv and val.csv, which its model.json names."""

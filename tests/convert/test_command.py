@@ -17,6 +17,8 @@ from fkp_edge.model.file import read_model_file
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.train.backend import keras
 
+from .conftest import write_faces
+
 TUNE = "\n[tune]\nepochs = 1\nbatch = 8\nnegatives = 2\n"
 Convert = Callable[..., dict[str, Any]]
 
@@ -160,7 +162,14 @@ def test_unfinished_work_of_another_conversion_is_not_gone_on_from(convert: Conv
     work.mkdir(parents=True)
     (work / "conversion.json").write_text("{}")
     error = convert("[prune]\nchannels = 0.5" + TUNE, code=2)["error"]
-    assert error.endswith(f"{work} holds unfinished work of another conversion; delete it, or name another --out")
+    assert f"{work} holds unfinished work of another conversion" in error
+
+
+def test_fine_tuning_on_other_faces_is_not_gone_on_from(convert: Convert, tmp_path: Path):
+    recipe = "remedies = false\n[prune]\nchannels = 0.5" + TUNE
+    convert(recipe, "--max-loss", "0.000001%", code=1)
+    write_faces(tmp_path / "train.csv", 16, seed=9)
+    assert "holds unfinished work of another conversion" in convert(recipe, code=2)["error"]
 
 
 def test_a_network_of_other_units_is_recognised_as_lost(convert: Convert, trained: Path, tmp_path: Path):

@@ -18,6 +18,12 @@ from fkp_edge.data.portrait import portrait, portrait_points
 pytest.importorskip("tensorflow", reason="the training part is not installed: pip install 'fkp-edge[train]'")
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a detector finds is kept for one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def faces() -> FaceSet:
     """The portrait six times."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,9 +13,10 @@ from fkp_edge.core.geometry import Crop, box_around, crop_from_track, iou
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet, Scene
 from fkp_edge.data.portrait import portrait_points
-from fkp_edge.errors import InputError
-from fkp_edge.model.interpreter import KeypointModel, open_model
-from fkp_edge.model.shipped import shipped_model
+from fkp_edge.geometry import Crop, box_around, crop_from_track, iou
+from fkp_edge.interpreter import KeypointModel, open_model
+from fkp_edge.keypoints import FKP15
+from fkp_edge.models import shipped_model
 from fkp_edge.train.augment import degrade, face_crop, mirror, sample_crop
 from fkp_edge.train.batches import BatchMaker, TrainingSet, ahead
 from fkp_edge.train.negatives import Negatives, _badly_framed, mine_negatives
@@ -69,15 +71,10 @@ def test_half_framed_crops_still_count_as_framing_the_face(faces: FaceSet) -> No
     assert max(overlaps) < 0.5
 
 
-def test_only_boxes_that_frame_the_face_are_learnt_from(tmp_path: Path, faces: FaceSet) -> None:
+def test_only_boxes_that_frame_the_face_are_learnt_from(faces: FaceSet) -> None:
     x, y, side, _ = box_around(faces.crop(0))
     right, half = (x + 5, y, side, side), (x + side * 0.6, y, side, side)
-    found = face_boxes([faces], lambda _: [half, right], tmp_path / "boxes.json")
-    assert found == [[[pytest.approx(right)]] * len(faces)]
-    assert face_boxes([faces], lambda _: [], tmp_path / "boxes.json") == found  # remembered
-    (tmp_path / "boxes.json").write_text("[[[1]]]")
-    with pytest.raises(InputError, match=r"boxes\.json is damaged .* delete it"):
-        face_boxes([faces], lambda _: [], tmp_path / "boxes.json")
+    assert face_boxes([faces], lambda _: [half, right]) == [[[pytest.approx(right)]] * len(faces)]
 
 
 def test_mirroring_twice_changes_nothing(faces: FaceSet) -> None:
@@ -103,17 +100,12 @@ def test_badly_framed_crops_do_not_frame_the_face() -> None:
         assert abs(crop.roll) > 1.1 or iou(box_around(crop), box_around(face)) < 0.25
 
 
-def test_mining_keeps_wrong_boxes_only_and_remembers_them(tmp_path: Path, faces: FaceSet) -> None:
-    import cv2
-
+def test_mining_keeps_wrong_boxes_only(tmp_path: Path, faces: FaceSet) -> None:
     path = tmp_path / "scene.png"
     cv2.imwrite(str(path), faces.images[0])
     scene = Scene(path, (), ((300.0, 20.0, 60.0, 60.0),))
     boxes = [(305.0, 22.0, 60.0, 60.0), (20.0, 300.0, 80.0, 80.0)]  # the first is a face that nobody annotated
-    found = mine_negatives([scene], lambda _: boxes, tmp_path / "cache.json")
-    again = mine_negatives([scene], lambda _: [], tmp_path / "cache.json")
-    assert [box for _, box in found.false_boxes] == [boxes[1]]
-    assert [box for _, box in again.false_boxes] == [boxes[1]]
+    assert [box for _, box in mine_negatives([scene], lambda _: boxes).false_boxes] == [boxes[1]]
 
 
 def test_batches_repeat_by_seed_and_epoch(faces: FaceSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from fkp_edge.core.geometry import Box
 from fkp_edge.core.settings import Settings
 from fkp_edge.errors import MissingPartError
 
-__all__ = ["PERMISSIVE", "HaarDetector", "HaarSettings", "find_cascade"]
+__all__ = ["PERMISSIVE", "HaarDetector", "HaarSettings", "find_cascade", "settings_text"]
 
 WINDOW = 24
 """The cascade's own window, pixels: nothing smaller can be found."""
@@ -60,6 +61,12 @@ def find_cascade(folders: tuple[Path, ...] | None = None) -> Path:
         f"{CASCADE} is in none of {', '.join(map(str, folders))}; sudo apt install opencv-data, "
         "or pip install 'opencv-python-headless>=4.10,<5', which brings it"
     )
+
+
+def settings_text(settings: HaarSettings) -> str:
+    """All that decides what a detector with these settings finds: they, the cascade's content and OpenCV's version."""
+    cascade = hashlib.sha256(find_cascade().read_bytes()).hexdigest()
+    return f"Haar {settings} {cascade} OpenCV {cv2.__version__}"
 
 
 class HaarDetector:
