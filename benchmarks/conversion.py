@@ -30,11 +30,9 @@ from fkp_edge.convert.run import convert
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.settings import read_toml
 from fkp_edge.data import FaceSet
-from fkp_edge.device.haar import PERMISSIVE, HaarDetector, settings_text
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import FKP15
-from fkp_edge.settings import read_toml
-from fkp_edge.train.proposals import Proposer
+from fkp_edge.evaluation.comparison import compare, labelled_crops, predict_crops
+from fkp_edge.library.making import haar_proposer
+from fkp_edge.model.interpreter import KeypointModel, open_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULT = REPOSITORY / "benchmarks/results/convert.json"
@@ -102,7 +100,7 @@ def run_one(args: argparse.Namespace) -> None:
         recipe, model, source = ConvertRecipe(), runs / name.removeprefix(PREFIX) / "model.keras", kaggle
         test = [data.load_one(kaggle / "test.csv", FKP15)]
     file = args.out / f"{name}-int8.tflite"
-    propose = Proposer(lambda: HaarDetector(PERMISSIVE).detect, settings_text(PERMISSIVE))
+    propose = haar_proposer()
     job = prepare_job(model, recipe, data_dir=source, propose=propose, work=file.with_suffix(".work"))
     (args.out / f"{name}.json").write_text(json.dumps(measure(job, file, test), indent=1) + "\n")
 

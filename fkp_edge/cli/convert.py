@@ -20,11 +20,10 @@ from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.run import ConvertResult, check_free
 from fkp_edge.convert.run import convert as convert_model
 from fkp_edge.convert.sweep import scan
-from fkp_edge.device.haar import PERMISSIVE, HaarDetector, settings_text
+from fkp_edge.core.settings import read_toml
 from fkp_edge.errors import InputError
-from fkp_edge.model_file import read_model_file
-from fkp_edge.settings import read_toml
-from fkp_edge.train.proposals import Proposer
+from fkp_edge.library.making import haar_proposer
+from fkp_edge.model.file import read_model_file
 
 __all__ = ["convert"]
 
@@ -38,15 +37,22 @@ def convert(args: Namespace) -> int:
     if args.require_all_mapped and not args.edgetpu:
         raise InputError("--require-all-mapped is about the Edge TPU's compiler; add --edgetpu")
     compiler = find_compiler() if args.edgetpu else None
-    propose = Proposer(lambda: HaarDetector(PERMISSIVE).detect, settings_text(PERMISSIVE))
+    prepare = partial(
+        prepare_job,
+        args.model,
+        recipe,
+        data_dir=args.data,
+        propose=haar_proposer(),
+        trust_code=args.trust_model_code,
+    )
     if args.scan:
-        job = prepare_job(args.model, recipe, data_dir=args.data, propose=propose, work=args.scan / "work")
+        job = prepare(work=args.scan / "work")
         return _scan(job, args.scan, as_json=args.json)
     check_free(args.out, overwrite=args.overwrite)
     if compiler and _compiled(args.out).exists() and not args.overwrite:
         raise InputError(f"{_compiled(args.out)} already exists; name another --out or add --overwrite")
     work = args.out.with_suffix(".work")
-    job = prepare_job(args.model, recipe, data_dir=args.data, propose=propose, work=work)
+    job = prepare(work=work)
     result = convert_model(job)
     written = write_report(result.report, args.out)
     if args.worst:

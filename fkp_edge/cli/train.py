@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from fkp_edge.device.haar import PERMISSIVE, HaarDetector, settings_text
-from fkp_edge.train.kinds import read_recipe, train_any
-from fkp_edge.train.proposals import Proposer
+from fkp_edge.library.making import haar_proposer
+from fkp_edge.train.registry import read_recipe, train_any
 
 __all__ = ["train"]
 
@@ -14,8 +13,15 @@ __all__ = ["train"]
 def train(args: Namespace) -> int:
     """Trains, or goes on, and prints the accuracy on the validation faces."""
     recipe = read_recipe(args.recipe)
-    propose = Proposer(lambda: HaarDetector(PERMISSIVE).detect, settings_text(PERMISSIVE))
-    result = train_any(recipe, data_dir=args.data, out=args.out, propose=propose, start=args.start, resume=args.resume)
+    result = train_any(
+        recipe,
+        data_dir=args.data,
+        out=args.out,
+        propose=haar_proposer(),
+        start=args.start,
+        trust_code=args.trust_model_code,
+        resume=args.resume,
+    )
     for name, figures in result.validation.items():
         errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
         print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")

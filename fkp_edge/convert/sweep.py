@@ -14,8 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
-from fkp_edge.comparison import LabelledCrops, Loss, compare
-from fkp_edge.convert.candidates import Job
+from fkp_edge.convert.attempts import Job
 from fkp_edge.convert.channels import (
     count_macs,
     counts_left,

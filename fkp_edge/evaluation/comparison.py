@@ -9,14 +9,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.core.geometry import CROP_SIZE, Crop, extract, tracked_crop
+from fkp_edge.core.geometry import CROP_SIZE, Crop, can_track, extract, tracked_crop
 from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
-from fkp_edge.evaluate import TRACK_POINT_ERROR
-from fkp_edge.geometry import CROP_SIZE, Crop, can_track, extract, tracked_crop
-from fkp_edge.interpreter import KeypointModel
-from fkp_edge.keypoints import Points, Schema
-from fkp_edge.metrics import bootstrap_ratio, face_nme, point_distances
+from fkp_edge.evaluation.evaluate import TRACK_POINT_ERROR
+from fkp_edge.evaluation.metrics import bootstrap_ratio, face_nme, point_distances
+from fkp_edge.model.interpreter import KeypointModel
 
 __all__ = [
     "Comparison",

@@ -12,13 +12,21 @@ import msgspec
 
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.settings import read_toml
-from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector
+from fkp_edge.device.detection.haar import PERMISSIVE, HaarDetector, settings_text
 from fkp_edge.errors import InputError
 
 if TYPE_CHECKING:
     from fkp_edge.convert.report import Report
+    from fkp_edge.train.proposals import Proposer
 
-__all__ = ["Conversion", "Training", "convert", "train"]
+__all__ = ["Conversion", "Training", "convert", "haar_proposer", "train"]
+
+
+def haar_proposer() -> Proposer:
+    """Haar as training asks for its proposals: everything that might be a face, on all cores."""
+    from fkp_edge.train.proposals import Proposer
+
+    return Proposer(lambda: HaarDetector(PERMISSIVE).detect, settings_text(PERMISSIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def train(
         read_recipe(Path(recipe)),
         data_dir=Path(data),
         out=Path(out),
-        propose=HaarDetector(PERMISSIVE).detect,
+        propose=haar_proposer(),
         start=None if start is None else Path(start),
         resume=resume,
     )
@@ -139,8 +147,8 @@ def convert(
         settings = msgspec.structs.replace(settings, max_loss_percent=float(max_loss_percent))
     check_free(out, overwrite=overwrite)
     work = out.with_suffix(".work")
-    detect = HaarDetector(PERMISSIVE).detect
-    result = convert_job(prepare_job(Path(model), settings, data_dir=Path(data), propose=detect, work=work))
+    job = prepare_job(Path(model), settings, data_dir=Path(data), propose=haar_proposer(), work=work)
+    result = convert_job(job)
     files = result.save(out, overwrite=overwrite) if result.report.passed else {}
     if files:
         shutil.rmtree(work, ignore_errors=True)

@@ -19,7 +19,9 @@ from fkp_edge.core.geometry import (
     iou,
     jittered,
 )
-from fkp_edge.keypoints import IBUG68
+from fkp_edge.core.keypoints import IBUG68
+from fkp_edge.data import FaceSet, Scene, read_picture
+from fkp_edge.evaluation.evaluate import Propose
 from fkp_edge.train.proposals import proposals_on
 
 __all__ = ["Negatives", "mine_negatives"]

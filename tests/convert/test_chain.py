@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.keypoints import FKP15, IBUG68
 from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.geometry import crop_from_track
-from fkp_edge.interpreter import open_model
-from fkp_edge.keypoints import FKP15, IBUG68
+from fkp_edge.model.interpreter import open_model
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 

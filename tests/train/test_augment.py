@@ -13,10 +13,8 @@ from fkp_edge.core.geometry import Crop, box_around, crop_from_track, iou
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet, Scene
 from fkp_edge.data.portrait import portrait_points
-from fkp_edge.geometry import Crop, box_around, crop_from_track, iou
-from fkp_edge.interpreter import KeypointModel, open_model
-from fkp_edge.keypoints import FKP15
-from fkp_edge.models import shipped_model
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 from fkp_edge.train.augment import degrade, face_crop, mirror, sample_crop
 from fkp_edge.train.batches import BatchMaker, TrainingSet, ahead
 from fkp_edge.train.negatives import Negatives, _badly_framed, mine_negatives

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import Box
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
-from fkp_edge.geometry import Box
 from fkp_edge.train.proposals import Proposer, cache_folder, face_boxes, proposals_on
 
 BOX: Box = (1.0, 2.0, 30.0, 30.0)
