@@ -149,6 +149,7 @@ WAYS: dict[str, Run | Left] = {
         }
     ),
     "python benchmarks/peers/run.py DATA benchmarks/results/peers.json --cache ~/.cache/fkp-edge-peers": Left(DATA),
+    "python benchmarks/measures.py DATA benchmarks/results/measures.json": Left(DATA),
     "python benchmarks/peers/page.py": Left("writes into the pages; test_peers.py compares them with the results"),
     # tutorial, train/, convert/
     "python3 -m venv .venv-dev && . .venv-dev/bin/activate": Left("makes the environment that this runs in"),

@@ -1,0 +1,211 @@
+"""Measures of a face from its points: open eyes and mouth, blinks, smile, raised brows. Arrays and floats, no clock.
+
+Lengths are divided by the distance between the pupils as a camera in front of the face would see it, so that neither
+the distance to the camera nor a turned head changes them. Openness of an eye and height of a brow are then divided by
+what is usual for that person, which is learnt within seconds. Ratios of eyelid distances as a sign of blinks come from
+Soukupova and Cech, "Real-Time Eye Blink Detection using Facial Landmarks", CVWW 2016.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import deque
+from typing import NamedTuple
+
+from fkp_edge.core.keypoints import FKP15, IBUG68, Points, Schema
+from fkp_edge.errors import InputError
+
+__all__ = ["MAX_YAW", "Blink", "FaceMeasures", "Measures"]
+
+MAX_YAW = 40.0
+"""Degrees to either side; beyond, the far eye and half of the mouth are hidden, and nothing is measured."""
+PERSON_S = 20.0
+"""How far back a person's usual values go."""
+SAMPLE_NS = 200_000_000
+"""Between two samples of them."""
+SETTLED = 10
+"""Samples from which a person's own values outweigh those of people in general."""
+USUAL_EYE = 0.127
+"""Lid distance in pupil distances: median of 1,346 hand-labelled faces (LFPW and HELEN training sets, yaw below 35)."""
+SHUT, OPEN = 0.5, 0.65
+"""Openness below which a blink begins, and above which it ends; two values, so that noise makes no blinks."""
+MIN_BLINK_NS, MAX_BLINK_NS = 30_000_000, 500_000_000
+"""Shorter is noise; longer are eyes that are closed."""
+CLOSED_LIPS = 0.23
+"""Outer lips' distance of a closed mouth in pupil distances: median of the faces above whose inner lips meet."""
+
+
+class Measures(NamedTuple):
+    """What a face does. None where its points, or its pose, do not tell."""
+
+    eye_open_left: float | None = None
+    """The subject's left eye: 0 shut, 1 as open as is usual for this person, up to 2."""
+    eye_open_right: float | None = None
+    """The subject's right eye."""
+    mouth_open: float | None = None
+    """Distance between the lips in pupil distances: 0 closed, about 0.3 speaking loudly, up to 1.5."""
+    mouth_wide: float | None = None
+    """Width of the mouth in pupil distances: about 0.85 at rest, 1.1 in a broad smile."""
+    smile: float | None = None
+    """0 none to 1 broad: how far the corners of the mouth stand above its middle, and how wide it is."""
+    brow_raise_left: float | None = None
+    """Height of the subject's left brow above the eye: 1 as is usual for this person, 1.3 clearly raised."""
+    brow_raise_right: float | None = None
+    """Height of the subject's right brow."""
+
+
+class Blink(NamedTuple):
+    """Both eyes shut for a moment."""
+
+    start_ns: int
+    """Of the first frame with shut eyes; the clock of the frames."""
+    end_ns: int
+    """Of the first frame in which they are open again."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+class FaceMeasures:
+    """Measures one face from frame to frame, and learns what is usual for it. Make a new one for each face id.
+
+    >>> from fkp_edge.core.keypoints import IBUG68
+    >>> face = FaceMeasures(IBUG68)
+    >>> round(face.update(IBUG68.mean_shape * 100, pose=(0.0, 0.0, 0.0), at_ns=0).eye_open_left, 1)
+    1.0
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        """Measures points of `schema`.
+
+        Raises:
+            InputError: neither `fkp15` nor `ibug68`.
+        """
+        if schema not in (FKP15, IBUG68):
+            raise InputError(f"nothing is measured on points of schema {schema.name!r}; expected fkp15 or ibug68")
+        self._schema = schema
+        self._eyes = (_Usual(USUAL_EYE), _Usual(USUAL_EYE))
+        self._brows = (_Usual(None), _Usual(None))
+        self._shut_ns: int | None = None
+        self.blinks = 0
+        """Blinks so far."""
+        self.blink: Blink | None = None
+        """The blink that ended in the last update; None where none did."""
+
+    def update(self, points: Points, pose: tuple[float, float, float] | None, at_ns: int) -> Measures:
+        """Measures one frame.
+
+        Args:
+            points: (K, 2), pixels, of the schema; smoothed or not.
+            pose: yaw, pitch and roll of the head in degrees, as observations carry it.
+            at_ns: when the frame was taken; any clock that does not go back.
+
+        Returns:
+            The measures; all None where the pose is not known or yaw is beyond `MAX_YAW`.
+        """
+        self.blink = None
+        if pose is None or abs(pose[0]) > MAX_YAW:
+            self._shut_ns = None
+            return Measures()
+        x, y = points[:, 0].tolist(), points[:, 1].tolist()
+        left, right = (_middle(x, y, eye) for eye in (self._schema.left_eye, self._schema.right_eye))
+        across = (left[0] - right[0], left[1] - right[1])
+        seen = math.hypot(*across)
+        if not 0 < seen < math.inf:
+            return Measures()
+        unit = seen / math.cos(math.radians(pose[0]))
+        up = (across[1] / seen, -across[0] / seen)
+        if self._schema is FKP15:
+            brows = (_middle(x, y, (6, 7)), _middle(x, y, (8, 9)))
+            mouth_open = max(0.0, _distance(x, y, 13, 14) / unit - CLOSED_LIPS)
+            return Measures(
+                mouth_open=mouth_open,
+                brow_raise_left=self._brow(0, brows[0], left, up, unit, at_ns),
+                brow_raise_right=self._brow(1, brows[1], right, up, unit, at_ns),
+            )
+        eyes = [
+            self._eyes[side].ratio((_distance(x, y, a, b) + _distance(x, y, c, d)) / 2 / unit, at_ns)
+            for side, (a, b, c, d) in enumerate(((43, 47, 44, 46), (37, 41, 38, 40)))
+        ]
+        self._watch_blinks(min(2.0, sum(eyes) / 2), at_ns)
+        wide = _distance(x, y, 48, 54) / unit
+        corners, middle = _middle(x, y, (48, 54)), _middle(x, y, (51, 57))
+        lift = _along(corners, middle, up) / unit
+        brows = (_middle(x, y, range(22, 27)), _middle(x, y, range(17, 22)))
+        return Measures(
+            eye_open_left=min(2.0, eyes[0]),
+            eye_open_right=min(2.0, eyes[1]),
+            mouth_open=_distance(x, y, 62, 66) / unit,
+            mouth_wide=wide,
+            smile=min(1.0, max(0.0, (wide - 0.85) / 0.5 + (lift - 0.07) / 0.26)),
+            brow_raise_left=self._brow(0, brows[0], left, up, unit, at_ns),
+            brow_raise_right=self._brow(1, brows[1], right, up, unit, at_ns),
+        )
+
+    def _brow(
+        self,
+        side: int,
+        brow: tuple[float, float],
+        eye: tuple[float, float],
+        up: tuple[float, float],
+        unit: float,
+        at_ns: int,
+    ) -> float:
+        return min(3.0, max(0.0, self._brows[side].ratio(_along(brow, eye, up) / unit, at_ns)))
+
+    def _watch_blinks(self, openness: float, at_ns: int) -> None:
+        if self._shut_ns is None:
+            self._shut_ns = at_ns if openness < SHUT else None
+        elif openness > OPEN:
+            blink = Blink(self._shut_ns, at_ns)
+            self._shut_ns = None
+            if MIN_BLINK_NS <= at_ns - blink.start_ns <= MAX_BLINK_NS:
+                self.blinks += 1
+                self.blink = blink
+
+
+class _Usual:
+    """The running median of one value of one person; shut eyes do not count, or a sleeper's would become usual."""
+
+    def __init__(self, general: float | None) -> None:
+        """`general` is the value of people in general; None takes the first value that comes."""
+        self._general = general
+        self._taken: deque[tuple[int, float]] = deque()
+        self._sorted: list[float] = []
+        self._value = general
+
+    def ratio(self, value: float, at_ns: int) -> float:
+        """`value` divided by what is usual, after `value` itself was taken into account."""
+        if self._value is None:
+            self._value = self._general = max(value, 1e-3)
+        learning = len(self._sorted) < SETTLED
+        due = not self._taken or not 0 <= at_ns - self._taken[-1][0] < SAMPLE_NS
+        if due and (learning or value > SHUT * self._value):
+            self._take(value, at_ns)
+        return value / self._value
+
+    def _take(self, value: float, at_ns: int) -> None:
+        while self._taken and not 0 <= at_ns - self._taken[0][0] <= PERSON_S * 1e9:
+            self._sorted.pop(bisect.bisect_left(self._sorted, self._taken.popleft()[1]))
+        self._taken.append((at_ns, value))
+        bisect.insort(self._sorted, value)
+        median = self._sorted[len(self._sorted) // 2]
+        weight = min(1.0, len(self._sorted) / SETTLED)
+        assert self._general is not None
+        self._value = max(1e-3, weight * median + (1 - weight) * self._general)
+
+
+def _middle(x: list[float], y: list[float], members: tuple[int, ...] | range) -> tuple[float, float]:
+    return sum(x[i] for i in members) / len(members), sum(y[i] for i in members) / len(members)
+
+
+def _distance(x: list[float], y: list[float], a: int, b: int) -> float:
+    return math.hypot(x[a] - x[b], y[a] - y[b])
+
+
+def _along(point: tuple[float, float], other: tuple[float, float], up: tuple[float, float]) -> float:
+    """How far `point` is above `other`."""
+    return (point[0] - other[0]) * up[0] + (point[1] - other[1]) * up[1]
