@@ -23,7 +23,7 @@ from fkp_edge.stream.protocol.lines import LineBuffer
 from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES, Auth, Ping
 from fkp_edge.stream.recording.recording import read_recording
 
-__all__ = ["HELLO", "TOKEN", "attack_parsers", "attack_slowly", "attack_sockets", "seen"]
+__all__ = ["HANDSHAKE", "HELLO", "TOKEN", "attack_parsers", "attack_slowly", "attack_sockets", "seen"]
 
 TOKEN = "0123456789abcdef"  # noqa: S105 - of the server under attack
 HELLO = Hello(model="m", model_sha256="", points=FKP15.names, frame_size=(640, 480), source="demo", server_ns=1)

@@ -106,9 +106,9 @@ def read_all(ports: list[int]) -> dict[str, dict[str, int]]:
     return results
 
 
-def beside(role: str, *arguments: object) -> subprocess.Popen[str]:
-    """This program in another role and process; has said that it is ready."""
-    command = [sys.executable, __file__, "--role", role, *map(str, arguments)]
+def beside(role: str, *arguments: object, program: str = __file__) -> subprocess.Popen[str]:
+    """This program, or another, in another role and process; has said that it is ready."""
+    command = [sys.executable, program, "--role", role, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()

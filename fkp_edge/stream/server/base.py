@@ -30,13 +30,12 @@ _log = logging.getLogger(__name__)
 class AcceptingServer(Closing, ABC, Generic[A]):
     """Accepts connections at `address` until closed. Subclasses say what a client gets, and call `_start`."""
 
-    def __init__(self, address: A, *, thread: str, most: int, token: str | None, insecure: bool) -> None:
+    def __init__(self, address: A, *, thread: str, token: str | None, insecure: bool) -> None:
         """Listens at once: clients can connect when this returns.
 
         Args:
             address: what to bind; port 0 takes a free one.
             thread: its name.
-            most: clients at a time; those that come after are refused.
             token: what clients must show.
             insecure: allows to bind beyond loopback without a token: anybody on the network can watch.
 
@@ -48,7 +47,6 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         self._address = (
             address if isinstance(address, UnixAddress) else replace(address, port=bound_port(self._listener))
         )
-        self._most = most
         self._refused = 0
         self._lock = threading.Lock()
         self._closed = False
@@ -99,12 +97,12 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         """What must be done before the first client is accepted."""
 
     @abstractmethod
-    def _count(self) -> int:
-        """Places taken."""
+    def _has_place(self, host: str) -> bool:
+        """Whether a client at address `host` can be served."""
 
     @abstractmethod
-    def _welcome(self, sock: socket.socket) -> None:
-        """Takes over a connected socket that does not block."""
+    def _welcome(self, sock: socket.socket, host: str) -> None:
+        """Takes over a connected socket that does not block, of a client at address `host`."""
 
     @abstractmethod
     def _full(self) -> bytes:
@@ -131,6 +129,10 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         await self._closing.wait()
         self._loop.remove_reader(self._listener)
         await self._end()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # handlers of clients that have left meanwhile
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def _hear(self) -> None:
         if not self._closing.is_set():
@@ -138,7 +140,7 @@ class AcceptingServer(Closing, ABC, Generic[A]):
 
     def _accept(self) -> None:
         try:
-            sock, _ = self._listener.accept()
+            sock, peer = self._listener.accept()
         except OSError as error:
             # The client is gone already, or no file descriptor is left: then the loop would call again at once.
             _log.debug("cannot accept on %s: %s", self._address, error)
@@ -146,10 +148,11 @@ class AcceptingServer(Closing, ABC, Generic[A]):
             self._loop.call_later(ACCEPT_PAUSE_S, self._hear)
             return
         sock.setblocking(False)
-        if self._count() >= self._most:
+        host = str(peer[0]) if isinstance(peer, tuple) else ""  # a Unix socket's client has no address
+        if not self._has_place(host):
             self._refused += 1
             with sock, contextlib.suppress(OSError):
                 sock.send(self._full())
             return
         limit_buffers(sock)
-        self._welcome(sock)
+        self._welcome(sock, host)

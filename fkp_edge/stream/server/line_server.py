@@ -56,7 +56,8 @@ class LineServer(AcceptingServer[TcpAddress | UnixAddress]):
         Raises:
             StreamError: the address cannot be bound, or is beyond loopback.
         """
-        super().__init__(address, thread="fkp-edge-stream", most=max_clients, token=token, insecure=insecure)
+        super().__init__(address, thread="fkp-edge-stream", token=token, insecure=insecure)
+        self._most = max_clients
         self._clients: set[LineClient] = set()
         self._serving = Serving(
             hello=lambda: encode(hello()),
@@ -99,10 +100,10 @@ class LineServer(AcceptingServer[TcpAddress | UnixAddress]):
 
     # All below runs on the server's thread.
 
-    def _count(self) -> int:
-        return len(self._clients)
+    def _has_place(self, host: str) -> bool:  # noqa: ARG002 - one interface for all servers
+        return len(self._clients) < self._most
 
-    def _welcome(self, sock: socket.socket) -> None:
+    def _welcome(self, sock: socket.socket, host: str) -> None:  # noqa: ARG002
         _log.debug("client %d on %s", sock.fileno(), self._address)
         client = LineClient(sock, self._loop, self._serving)
         self._clients.add(client)

@@ -18,6 +18,7 @@ from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_c
 from fkp_edge.stream.web.newest import Newest
 from fkp_edge.stream.web.pictures import Effect, Grey, JpegEncoder, quiet_executor
+from fkp_edge.stream.web.places import place_of
 from fkp_edge.stream.web.sockets import STALL_S, LineSockets, Peer
 from fkp_edge.stream.web.uploads import Find, Photographs
 
@@ -31,6 +32,8 @@ PUBLIC = frozenset({"/page.js", "/page.css", "/healthz"})
 STALE_S = 3.0
 """Without a new frame for so long the device is not healthy."""
 UPLOAD_S = 20.0
+LOOK_S = 60.0
+"""How long a photograph may be looked at, and its answer take; then its connection ends."""
 POLL_S = 0.005
 BOUNDARY = "fkp-edge-frame"
 HEADERS = {
@@ -64,8 +67,16 @@ class _View(NamedTuple):
 class LivePage:
     """The handlers, and the newest frame that they show."""
 
-    def __init__(self, parts: PageParts) -> None:
+    def __init__(self, parts: PageParts, *, upload_s: float = UPLOAD_S, stall_s: float = STALL_S) -> None:
+        """
+        Args:
+            parts: what is shown.
+            upload_s: how long a photograph may take to come.
+            stall_s: how long a viewer may take nothing of a picture.
+        """
         self._parts = parts
+        self._upload_s = upload_s
+        self._stall_s = stall_s
         self._views: Newest[_View] = Newest()
         self._lines = LineSockets(parts.hello)
         self._encoder = JpegEncoder(parts.schema, parts.effect)
@@ -171,8 +182,24 @@ class LivePage:
                 continue
             jpeg = await self._encoder.encode(number, view.grey, view.message, drawn=True)
             head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            await response.write(head.encode() + jpeg + b"\r\n")
-            await _drained(request)
+            await self._hand_over(request, response, head.encode() + jpeg + b"\r\n")
+
+    async def _hand_over(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+        """Writes `data` and waits until the kernel has taken everything: the next picture is the newest then.
+
+        Raises:
+            ConnectionError: the viewer is gone, or takes nothing.
+        """
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await response.write(data)
+                while (transport := request.transport) is not None and transport.get_write_buffer_size():
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            place_of(request).abort()
+            raise ConnectionAbortedError(f"the viewer took nothing for {self._stall_s:g} s") from None
+        if request.transport is None:
+            raise ConnectionResetError("the viewer is gone")
 
     async def _predict(self, request: web.Request) -> web.Response:
         if self._finding:
@@ -180,15 +207,18 @@ class LivePage:
                 status=503, headers={"Retry-After": "1"}, text="another photograph is being looked at; try again\n"
             )
         self._finding = True
+        place = place_of(request)
+        place.may_stay = True
+        place.arm(self._upload_s + LOOK_S)
         try:
-            async with asyncio.timeout(UPLOAD_S):
+            async with asyncio.timeout(self._upload_s):
                 coded = await request.read()  # bounded by the server
             loop = asyncio.get_running_loop()
             faces = await loop.run_in_executor(self._finder, self._photographs.faces, coded)
         except FkpEdgeError as error:
             return web.Response(status=415, text=f"{error}\n")
         except TimeoutError:
-            return web.Response(status=408, text=f"the photograph did not come within {UPLOAD_S:g} s\n")
+            return web.Response(status=408, text=f"the photograph did not come within {self._upload_s:g} s\n")
         finally:
             self._finding = False
         return _json({"points": self._parts.schema.names, "faces": faces})
@@ -214,21 +244,6 @@ class LivePage:
 
     def _frame_age_s(self) -> float | None:
         return None if self._last_frame_s is None else time.monotonic() - self._last_frame_s
-
-
-async def _drained(request: web.Request) -> None:
-    """Waits until the kernel has taken everything: the next picture is the newest then.
-
-    Raises:
-        ConnectionError: the peer is gone, or takes nothing.
-    """
-    end = time.monotonic() + STALL_S
-    while (transport := request.transport) is not None and transport.get_write_buffer_size():
-        if time.monotonic() > end:
-            transport.abort()
-        await asyncio.sleep(POLL_S)
-    if request.transport is None:
-        raise ConnectionResetError("the viewer is gone")
 
 
 def _json(value: object, *, status: int = 200) -> web.Response:

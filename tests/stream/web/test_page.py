@@ -50,11 +50,18 @@ class Served:
 def serve(hello) -> Iterator[Callable[..., Served]]:
     with contextlib.ExitStack() as stack:
 
-        def build(*, preview: bool = True, find=lambda grey: [FACE], effect=None, **options) -> Served:
+        def build(
+            *,
+            preview: bool = True,
+            find=lambda grey: [FACE],
+            effect=None,
+            times: dict[str, float] | None = None,
+            **options,
+        ) -> Served:
             stages = {"infer": Histogram((0.001, 0.01), (3, 2, 1), 0.5)}
             clients = {'tcp://127.0.0.1:1"': 4}
             parts = PageParts(lambda: hello, FKP15, preview, effect, find, lambda: stages, lambda: clients)
-            page = LivePage(parts)
+            page = LivePage(parts, **(times or {}))
             server = WebServer(WebAddress("127.0.0.1", 0), page.routes(), end=page.close, public=PUBLIC, **options)
             page.count_refused(lambda: server.refused)
             return Served(page, stack.enter_context(server))
@@ -284,6 +291,32 @@ def test_a_page_that_ends_ends_the_decoding():
     photographs.close()
     with pytest.raises(InputError, match="was closed"):
         photographs.faces(JPEG)
+
+
+@pytest.mark.parametrize("header", ["Content-Length: 400", "Transfer-Encoding: chunked"])
+def test_a_photograph_that_never_comes_holds_nobody_up(serve, eventually, header):
+    served = serve(times={"upload_s": 0.3})
+    address = served.server.address
+    with socket.create_connection((address.host, address.port), timeout=10) as peer:
+        peer.sendall(f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n5".encode())
+        eventually(lambda: served.ask("/predict", "POST", JPEG)[0] == 503)
+        eventually(lambda: served.ask("/predict", "POST", JPEG)[0] == 200)
+        assert b" 408 " in peer.recv(100)
+
+
+def test_a_viewer_that_reads_nothing_is_given_up(serve, observe, eventually):
+    served = serve(times={"stall_s": 0.2})
+    address = served.server.address
+    noise = np.random.default_rng(1).integers(0, 255, (1000, 1000), dtype=np.uint8)
+    with socket.create_connection((address.host, address.port), timeout=10) as peer:
+        peer.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        eventually(lambda: served.page._viewers == 1)
+
+        def is_given_up() -> bool:
+            show(served, observe(1), noise)
+            return served.server.clients == 0
+
+        eventually(is_given_up)
 
 
 PATHS = ["/", "/live", "/stream", "/stream.mjpg", "/metrics"]

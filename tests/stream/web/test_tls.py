@@ -10,6 +10,7 @@ pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import WebAddress, connect
 from fkp_edge.stream.server.tls import read_tls
+from fkp_edge.stream.web.places import Place
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl, which makes the certificate, is absent"
@@ -54,7 +55,10 @@ class FakeTransport:
 def test_a_server_closes_all_beside_a_connection_that_is_lost(secure):
     lost = FakeTransport(AttributeError("'NoneType' object has no attribute '_abort'"))  # Python 3.11.2's does so
     held = FakeTransport()
-    secure._transports |= {lost: None, held: None}
+    for transport in (lost, held):
+        place = Place("127.0.0.1", secure._loop)
+        place.transport = transport
+        secure._places.take(place)
     secure.close()
     assert (lost.aborted, held.aborted) == (1, 1)
 
