@@ -3,9 +3,9 @@
     python benchmarks/stream_slow.py OUT [--connections 200] [--seconds 5]
 
 Each kind comes once from one address and once from 200, from a process of its own that connects again, ten times a
-second at most, where the server ended a connection. A third process asks for `/healthz` twenty times a second, a new
-connection each time, from an address that no attacker has. Beside it a WebSocket's reader counts what it misses. Needs
-fkp-edge[web].
+second at most, where the server ended a connection. A third process asks for `/healthz` again and again, a new
+connection each time, from an address that no attacker has, and in turn a bare aiohttp server that nobody attacks: what
+that takes is the machine's share. Beside it a WebSocket's reader counts what it misses. Needs fkp-edge[web].
 """
 
 from __future__ import annotations
@@ -110,29 +110,39 @@ def _is_over(sock: socket.socket, byte: int | None) -> bool:
     return waiting == b""
 
 
-def ask(port: int, seconds: float) -> dict[str, Any]:
-    """Asks for `/healthz` again and again: how long each answer took, and how many were none."""
-    times, failed = [], 0
+def ask(port: int, control: int, seconds: float) -> dict[str, Any]:
+    """Asks both servers in turn, again and again: how long each answer took, and how many were none."""
+    times: dict[int, list[float]] = {port: [], control: []}
+    failed = 0
     end = time.monotonic() + seconds
-    while (begun := time.monotonic()) < end:
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind((PROBE, 0))
-            sock.settimeout(2)
-            sock.connect(("127.0.0.1", port))
-            sock.sendall(_head("/healthz"))
-            is_answered = b" 200 " in sock.recv(100)
-            times.append(time.monotonic() - begun)
-            failed += not is_answered
-        time.sleep(max(0.0, begun + ASK_S - time.monotonic()))
-    asked = np.array(times) * 1000
-    p50, p99 = (round(float(value), 1) for value in np.percentile(asked, (50, 99)))
+    while time.monotonic() < end:
+        for server, taken in times.items():
+            begun = time.monotonic()
+            is_answered = _is_answered(server)
+            taken.append(1000 * (time.monotonic() - begun))
+            failed += server == port and not is_answered
+        time.sleep(ASK_S)
     return {
-        "asked": len(times),
+        "asked": len(times[port]),
         "failed": failed,
-        "p50_ms": p50,
-        "p99_ms": p99,
-        "worst_ms": round(float(asked.max()), 1),
+        "healthz": _spread(times[port]),
+        "bare": _spread(times[control]),
     }
+
+
+def _is_answered(port: int) -> bool:
+    with socket.socket() as sock, contextlib.suppress(OSError):
+        sock.bind((PROBE, 0))
+        sock.settimeout(2)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(_head("/healthz"))
+        return b" 200 " in sock.recv(100)
+    return False
+
+
+def _spread(times_ms: list[float]) -> dict[str, float]:
+    p50, p99 = (round(float(value), 1) for value in np.percentile(times_ms, (50, 99)))
+    return {"p50_ms": p50, "p99_ms": p99, "worst_ms": round(max(times_ms), 1)}
 
 
 def read(port: int) -> dict[str, int]:
@@ -164,13 +174,23 @@ def serving() -> Iterator[int]:
         publisher.join()
 
 
+@contextlib.contextmanager
+def bare() -> Iterator[int]:
+    """A bare aiohttp server in a process of its own: its port."""
+    command = [sys.executable, str(Path(__file__).with_name("stream_hostile.py")), "--role", "bare"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.communicate()
+
+
 def play(role: str, arguments: list[str]) -> Any:
     """What another process of this program does."""
     if role == "read":
         return read(int(arguments[0]))
     print("ready", flush=True)
     if role == "ask":
-        return ask(int(arguments[0]), float(arguments[1]))
+        return ask(int(arguments[0]), int(arguments[1]), float(arguments[2]))
     port, kind, addresses, connections, seconds = arguments
     return attack(int(port), kind, int(addresses), int(connections), float(seconds))
 
@@ -189,20 +209,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     args = parser.parse_args()
     result: dict[str, Any] = {"connections": args.connections, "seconds": args.seconds, "kinds": {}}
-    with serving() as port:
+    with serving() as port, bare() as control:
         reader = _beside("read", port)
-        result["nobody_slow"] = said(_beside("ask", port, args.seconds))
+        result["nobody_slow"] = said(_beside("ask", port, control, args.seconds))
         for kind in KINDS:
             for addresses in (1, min(200, args.connections)):
                 attacker = _beside("attack", port, kind, addresses, args.connections, args.seconds + 2)
                 time.sleep(1)
-                asked = said(_beside("ask", port, args.seconds))
+                asked = said(_beside("ask", port, control, args.seconds))
                 found = {"addresses": addresses, **asked, "attacker": said(attacker)}
                 result["kinds"].setdefault(kind, []).append(found)
                 print(kind, found, file=sys.stderr, flush=True)
     result["reader"] = said(reader)
-    result["worst_ms"] = max(found["worst_ms"] for runs in result["kinds"].values() for found in runs)
-    result["failed"] = sum(found["failed"] for runs in result["kinds"].values() for found in runs)
+    runs = [found for runs in result["kinds"].values() for found in runs]
+    for server in ("healthz", "bare"):
+        result[f"{server}_worst_p99_ms"] = max(run[server]["p99_ms"] for run in runs)
+    result["failed"] = sum(run["failed"] for run in runs)
     args.out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
 
