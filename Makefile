@@ -78,6 +78,9 @@ bench-arm64: $(DEV) ## instructions on emulated Pi 4 and Pi 5 cores beside the c
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
 
+mutants: $(DEV) ## changes of the device's and the stream's code that no test notices, a sample by seed; an hour (ARGS="--count 5 MODULE")
+	.venv-dev/bin/python tests/mutants.py $(ARGS)
+
 coverage: $(DEV) ## lines and branches of what runs on a device that its tests reach; fails where either is below 95 %
 	.venv-dev/bin/coverage erase
 	.venv-dev/bin/coverage run -m pytest --ignore=tests/train --ignore=tests/convert --ignore=tests/test_packaging.py $(ARGS)

@@ -8,7 +8,7 @@ import pytest
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.observation import Face
 from fkp_edge.device.tracking.refinement import Sight
-from fkp_edge.device.tracking.tracker import Track, hidden_tracks
+from fkp_edge.device.tracking.tracker import Track, hidden_tracks, is_near, is_on
 
 SECOND_NS = 1_000_000_000
 NOISE = np.random.default_rng(1).integers(0, 256, (2, 96, 96), np.uint8)
@@ -80,3 +80,66 @@ def test_who_was_hidden_stays_so() -> None:
 
 def test_two_faces_side_by_side_are_two() -> None:
     assert hidden_tracks([(track(1, 100), sight(100)), (track(2, 300), sight(300))], SECOND_NS) == set()
+
+
+def gone_behind(x: float, pixels: np.ndarray = NOISE[0]) -> Track:
+    """A face that went at 20 px a second, came near another, jumped there, and is not seen any more."""
+    lost = track(1, x - 40, pixels)
+    for second in (1, 2, 3):
+        lost.move(sight(x - 40 + 20 * second, pixels), second * SECOND_NS, beside=False)
+    lost.move(sight(x + 60, pixels), 4 * SECOND_NS, beside=True)
+    lost.seen, lost.hidden = False, True
+    return lost
+
+
+def test_a_fast_face_is_looked_for_no_further_than_the_network_reaches() -> None:
+    fast = track(1, 100)
+    fast.move(sight(500), SECOND_NS, beside=False)
+    assert fast.guess(2 * SECOND_NS).x == pytest.approx(500 + 0.25 * 80)
+
+
+def test_behind_another_face_it_goes_on_as_it_went_before() -> None:
+    assert gone_behind(100).guess(5 * SECOND_NS).x == pytest.approx(160 + 17.5)  # not by the jump's 40 px
+    assert gone_behind(100).guess(60 * SECOND_NS).x == pytest.approx(160 + 2 * 80)  # and no further than two sides
+
+
+@pytest.mark.parametrize(
+    ("x", "pixels", "same"),
+    [(260, NOISE[0], True), (260, NOISE[1], False), (420, NOISE[0], False)],
+    ids=["alike and near", "another's looks", "too far"],
+)
+def test_who_comes_out_from_behind_another_is_known_by_looks(x: float, pixels: np.ndarray, same: bool) -> None:
+    assert gone_behind(100).may_be(sight(x, pixels), 5 * SECOND_NS) is same
+
+
+def test_who_was_not_behind_another_is_not_known_by_looks() -> None:
+    lost = gone_behind(100)
+    lost.hidden = False
+    assert not lost.may_be(sight(260), 5 * SECOND_NS)
+
+
+def test_a_face_found_again_stands_still_until_it_moves() -> None:
+    found = gone_behind(100)
+    found.revive(sight(300), 5 * SECOND_NS)
+    assert (found.seen, found.hidden) == (True, False)
+    assert found.guess(6 * SECOND_NS).x == 300
+
+
+def test_looks_change_slowly_and_light_does_not_matter() -> None:
+    known = track(1, 100)
+    known.remember(sight(100, NOISE[1]))
+    assert known.is_like(sight(100, NOISE[0])) > 0.85 > 0.3 > known.is_like(sight(100, NOISE[1]))
+    assert known.is_like(sight(100, NOISE[0] // 2 + 40)) > 0.85
+
+
+def test_a_size_that_changed_counts_as_distance() -> None:
+    known = track(1, 100)
+    larger = sight(100)._replace(crop=Crop(100, 100, 160))
+    assert known.away(larger, SECOND_NS) == pytest.approx(np.log(2))
+    assert known.away(sight(180), SECOND_NS) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("x", "on", "near"), [(110, True, True), (170, False, True), (230, False, False)])
+def test_on_a_face_near_it_and_clear_of_it(x: float, on: bool, near: bool) -> None:
+    others = [track(1, 100)]
+    assert (is_on(sight(x).crop, others), is_near(sight(x).crop, others)) == (on, near)
