@@ -112,7 +112,7 @@ def out_of_date(changes: Sequence[Change]) -> list[str]:
 
 
 def shipped_files() -> list[Path]:
-    return sorted(shipped_model().parent.glob("*.tflite"))
+    return sorted(shipped_model().parent.glob("keypoints*.tflite"))
 
 
 def count_inferences(roots: Path, network: Path) -> Costs:

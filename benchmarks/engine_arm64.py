@@ -26,7 +26,7 @@ from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
 
 FRAMES = 60
-MODELS = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))
+MODELS = sorted(path.stem for path in shipped_model().parent.glob("keypoints*.tflite"))
 
 
 def follow(

@@ -54,12 +54,12 @@ def error_lists() -> ModuleType:
     return load_program(REPOSITORY / "docs/troubleshooting/generate.py")
 
 
-SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))
+SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("keypoints*.tflite"))
 
 
 @pytest.fixture(scope="session", params=SHIPPED)
 def shipped(request: pytest.FixtureRequest) -> Path:
-    """Each shipped model file."""
+    """Each shipped keypoint network."""
     return shipped_model(request.param)
 
 

@@ -20,7 +20,7 @@ from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("*.tflite"))
+SHIPPED = sorted(path.stem for path in shipped_model().parent.glob("keypoints*.tflite"))
 README = (REPOSITORY / "README.md").read_text()
 PAGES = [
     *REPOSITORY.glob("*.md"),

@@ -15,6 +15,7 @@ from fkp_edge.cli.terminal import to_json
 from fkp_edge.convert.attempts import Job, prepare_job
 from fkp_edge.convert.edgetpu import compile_for_edgetpu, find_compiler
 from fkp_edge.convert.edgetpu_check import check_on_paper
+from fkp_edge.convert.finder import convert_finder, is_finder, sections, write_finder_report
 from fkp_edge.convert.pages import draw_worst, markdown, write_report
 from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.run import ConvertResult, check_free
@@ -24,6 +25,7 @@ from fkp_edge.core.settings import read_toml
 from fkp_edge.errors import InputError
 from fkp_edge.library.making import haar_proposer
 from fkp_edge.model.file import read_model_file
+from fkp_edge.report.pages import markdown as markdown_of
 
 __all__ = ["convert"]
 
@@ -36,6 +38,8 @@ def convert(args: Namespace) -> int:
         recipe = msgspec.structs.replace(recipe, max_loss_percent=args.max_loss)
     if args.require_all_mapped and not args.edgetpu:
         raise InputError("--require-all-mapped is about the Edge TPU's compiler; add --edgetpu")
+    if is_finder(args.model):
+        return _convert_finder(args, recipe)
     compiler = find_compiler() if args.edgetpu else None
     prepare = partial(
         prepare_job,
@@ -66,6 +70,28 @@ def convert(args: Namespace) -> int:
         print(f"{args.out} is not written: it {result.report.verdict}", file=sys.stderr)
         return 1
     return _compile(args, compiler) if compiler else 0
+
+
+def _convert_finder(args: Namespace, recipe: ConvertRecipe) -> int:
+    """Converts and judges a finder; 1 where the result is refused."""
+    options = {"--scan": args.scan, "--worst": args.worst, "--edgetpu": args.edgetpu}
+    if given := [name for name, value in options.items() if value]:
+        raise InputError(f"{args.model} is a finder, for which there is no {given[0]}; leave it out")
+    check_free(args.out, overwrite=args.overwrite)
+    result = convert_finder(args.model, recipe, data_dir=args.data, trust_code=args.trust_model_code)
+    written = write_finder_report(result.report, args.out)
+    if result.report.passed:
+        written += result.save(args.out, overwrite=args.overwrite).values()
+    if args.json:
+        fields = {"passed": result.report.passed, "files": list(map(str, written)), "report": result.report}
+        print(to_json(fields))
+    else:
+        print(markdown_of(sections(result.report)))
+        print("\n".join(f"written: {path}" for path in written))
+    if not result.report.passed:
+        print(f"{args.out} is not written: it {result.report.verdict}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _scan(job: Job, out: Path, *, as_json: bool) -> int:

@@ -23,6 +23,9 @@ def train(args: Namespace) -> int:
         resume=args.resume,
     )
     for name, figures in result.validation.items():
+        if "recall_percent" in figures:
+            print(f"{name}: {figures['recall_percent']:.1f} % of {figures['faces']} faces proposed")
+            continue
         errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
         print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")
     print(result.model)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from fkp_edge.cli.terminal import quiet_runtime, to_json
-from fkp_edge.model.interpreter import open_model
-from fkp_edge.model.verify import STAGES, Verification
+from fkp_edge.model.finder import open_any
+from fkp_edge.model.verify import Verification
 from fkp_edge.model.verify import verify as verify_model
 
 __all__ = ["verify"]
@@ -15,14 +15,14 @@ __all__ = ["verify"]
 def verify(args: Namespace) -> int:
     """Prints each stage of the golden cases; 1 where they do not reproduce."""
     with quiet_runtime():
-        model = open_model(args.model, card_required=False, accelerator=args.accelerator)
+        model = open_any(args.model, card_required=False, accelerator=args.accelerator)
         found = verify_model(model)
     if args.json:
         named = {"model": args.model.name, "sha256": model.file.sha256, "reproduces": found.first is None}
         print(to_json(named | {"first": found.first} | vars(found)))
     else:
         print(f"{args.model.name}: {found.cases} golden cases on {found.runs_on}")
-        for stage in STAGES:
+        for stage in found.stages:
             worst = found.worst(stage)
             print(f"{stage:<10}{worst.found:.4g} {worst.unit}, at most {worst.allowed:g}; case {worst.case}")
         print(_verdict(found))

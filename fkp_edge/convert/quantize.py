@@ -21,7 +21,18 @@ from fkp_edge.train.augment import sample_crop
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.recipe import Augment
 
-__all__ = ["LayerError", "calibration_crops", "layer_errors", "qat_to_int8", "to_float", "to_int8", "without_dense"]
+__all__ = [
+    "LayerError",
+    "all_int8",
+    "calibration_crops",
+    "converted",
+    "frozen_converter",
+    "layer_errors",
+    "qat_to_int8",
+    "to_float",
+    "to_int8",
+    "without_dense",
+]
 
 FRAMING = Augment(half_share=0, wide_share=0)
 """As Haar, the tracker and labels frame faces, without the crops far off whose offsets would widen every range."""
@@ -62,21 +73,29 @@ def calibration_crops(sets: list[FaceSet], count: int, seed: int) -> Crops:
 def _converter(network: Network) -> Any:
     """A converter of `network` with batch size 1: TFLite wants static shapes."""
     if network.model is not None:
-        return _frozen_converter(network.model)
-    converter = _frozen_converter(network.saved.serve)
+        return frozen_converter(network.model)
+    converter = frozen_converter(network.saved.serve)
     # its dense layers cannot be rewritten (see without_dense): weights per tensor are safe in every runtime
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     return converter
 
 
-def _frozen_converter(call: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> Any:
+def frozen_converter(
+    call: Callable[[tf.Tensor], Any],
+    *,
+    size: tuple[int, int] = (CROP_SIZE, CROP_SIZE),
+    names: tuple[str, ...] = ("keypoints", "score"),
+) -> Any:
     """A converter of `call`, its variables made constants: from_keras_model writes and reads a SavedModel each time,
-    which takes thirty times as long."""
-    pixels = tf.TensorSpec((1, CROP_SIZE, CROP_SIZE, 1), tf.float32, name="pixels")
-    frozen = freeze(tf.function(lambda pixels: call(pixels)).get_concrete_function(pixels), lower_control_flow=False)
-    names = ("keypoints", "score")[: len(frozen.outputs)]  # frozen functions forget names and keep their order
+    which takes thirty times as long.
 
-    named = tf.function(lambda pixels: dict(zip(names, frozen(pixels), strict=True)))
+    `size` is the width and height of its pictures; `names` are those of its outputs, of which the last may lack.
+    """
+    pixels = tf.TensorSpec((1, size[1], size[0], 1), tf.float32, name="pixels")
+    frozen = freeze(tf.function(lambda pixels: call(pixels)).get_concrete_function(pixels), lower_control_flow=False)
+    given = names[: len(frozen.outputs)]  # frozen functions forget names and keep their order
+
+    named = tf.function(lambda pixels: dict(zip(given, frozen(pixels), strict=True)))
 
     return tf.lite.TFLiteConverter.from_concrete_functions([named.get_concrete_function(pixels)], tf.Module())
 
@@ -115,7 +134,7 @@ def to_float(network: Network, kind: Literal["float32", "float16", "dynamic"] = 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    return _converted(converter)
+    return converted(converter)
 
 
 def to_int8(network: Network, crops: Crops, *, in_float: tuple[str, ...] = ()) -> bytes:
@@ -125,7 +144,7 @@ def to_int8(network: Network, crops: Crops, *, in_float: tuple[str, ...] = ()) -
     """
     converter = _int8_converter(network, crops)
     if not in_float:
-        return _converted(converter)
+        return converted(converter)
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(in_float))
     with _quiet():
         debugger = tf.lite.experimental.QuantizationDebugger(
@@ -136,11 +155,11 @@ def to_int8(network: Network, crops: Crops, *, in_float: tuple[str, ...] = ()) -
 
 def qat_to_int8(aware: keras.Model) -> bytes:
     """A network of quantisation-aware training as an int8 flatbuffer; its own ranges, so no crops."""
-    converter = _frozen_converter(aware)
+    converter = frozen_converter(aware)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
-    return _converted(converter)
+    return converted(converter)
 
 
 def layer_errors(network: Network, crops: Crops) -> list[LayerError]:
@@ -187,8 +206,13 @@ def _decibels(signal: float, noise: float) -> float:
 
 def _int8_converter(network: Network, crops: Crops) -> Any:
     converter = _converter(_with_score_range(_convolutional(network)))
+    return all_int8(converter, crops)
+
+
+def all_int8(converter: Any, pictures: Crops) -> Any:
+    """`converter` set to int8 by post-training quantisation, uint8 in, with ranges from `pictures` (N, H, W)."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = _representative(crops)
+    converter.representative_dataset = _representative(pictures)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8  # the graph takes floats: a uint8 Keras input quantises to CAST
     converter.inference_output_type = tf.int8
@@ -198,7 +222,7 @@ def _int8_converter(network: Network, crops: Crops) -> Any:
 def _representative(crops: Crops) -> Any:
     def draw() -> Iterator[list[NDArray[np.float32]]]:
         for crop in crops:
-            yield [crop.astype(np.float32).reshape(1, CROP_SIZE, CROP_SIZE, 1)]
+            yield [crop.astype(np.float32)[None, ..., None]]
 
     return draw
 
@@ -221,7 +245,8 @@ def _with_score_range(network: Network) -> Network:
     return network.with_model(keras.Model(model.input, {"keypoints": model.output["keypoints"], "score": score}))
 
 
-def _converted(converter: Any) -> bytes:
+def converted(converter: Any) -> bytes:
+    """The flatbuffer that `converter` makes."""
     with _quiet():
         return bytes(converter.convert())
 

@@ -10,10 +10,10 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import Box
 from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError, ModelFileError
+from fkp_edge.model.finder_cases import FinderCase, finder_arrays, read_finder_cases
 
 __all__ = [
     "Card",
@@ -40,6 +41,7 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_CARD_BYTES = 2**20
 MAX_GOLDEN_BYTES = 32 * 2**20
 CARD, GOLDEN = "card.json", "golden.npz"
+Case = TypeVar("Case")
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +70,14 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     """Version of this record; others are refused."""
+    kind: Literal["finder"] | msgspec.UnsetType = msgspec.UNSET
+    """`finder` for a network that proposes where faces are; a keypoint network has none."""
     name: str
     """Name of the model."""
     schema: str
-    """Keypoint schema, such as fkp15."""
+    """Keypoint schema, such as fkp15; empty in a finder."""
     mean_shape: tuple[tuple[float, float], ...]
-    """(K, 2), crop units: the keypoints output holds offsets from it."""
+    """(K, 2), crop units: the keypoints output holds offsets from it; empty in a finder."""
     has_score: bool
     """False for a network without a score: the engine then verifies its face with Haar now and then."""
     flatbuffer_sha256: str
@@ -92,7 +96,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """What the weights may be used for, and which data made them."""
     operators: tuple[Operator, ...]
     accuracy: dict[str, Any]
-    """Validation set -> NME in percent of the float network (`float_nme_percent`) and of this file (`nme_percent`)."""
+    """Validation set -> NME in percent of the float network (`float_nme_percent`) and of this file (`nme_percent`); of
+    a finder: recall in percent (`float_recall_percent`, `recall_percent`)."""
     edgetpu: Compilation | msgspec.UnsetType = msgspec.UNSET
     """Only in files compiled for the Edge TPU."""
 
@@ -123,6 +128,8 @@ class ModelFile:
     card: Card | None
     """None where the file was opened without one."""
     golden: tuple[GoldenCase, ...] = ()
+    finder_golden: tuple[FinderCase, ...] = ()
+    """The golden cases of a finder, instead."""
 
     @property
     def sha256(self) -> str:
@@ -150,7 +157,10 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             length = min((info.header_offset for info in archive.infolist()), default=0)
             card = _read_card(_member(archive, CARD, MAX_CARD_BYTES, path), path)
-            golden = _read_golden(_member(archive, GOLDEN, MAX_GOLDEN_BYTES, path), path)
+            cases = _member(archive, GOLDEN, MAX_GOLDEN_BYTES, path)
+            is_finder = card.kind == "finder"
+            golden = () if is_finder else _read_golden(cases, path, _keypoint_cases)
+            finder_golden = _read_golden(cases, path, read_finder_cases) if is_finder else ()
     except ModelFileError:
         raise
     except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error) as error:  # zipfile, on damage
@@ -159,7 +169,7 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
                 f"{path} has no card; expected a file that fkp-edge convert wrote, or add --no-card"
             ) from error
         return ModelFile(path, content, None)
-    model = ModelFile(path, content[:length], card, golden)
+    model = ModelFile(path, content[:length], card, golden, finder_golden)
     if (found := model.sha256) != card.flatbuffer_sha256:
         raise ModelFileError(
             f"{path} is damaged: the flatbuffer's sha256 is {found[:12]}..., its card says "
@@ -189,26 +199,32 @@ def _read_card(text: bytes, path: Path) -> Card:
     return card
 
 
-def _read_golden(content: bytes, path: Path) -> tuple[GoldenCase, ...]:
+def _read_golden(
+    content: bytes, path: Path, cases_of: Callable[[Mapping[str, NDArray[Any]]], tuple[Case, ...]]
+) -> tuple[Case, ...]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             if sum(i.file_size for i in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
                 raise ModelFileError(f"{path}: golden cases unpack to over {MAX_GOLDEN_BYTES} bytes")
-            return tuple(
-                GoldenCase(
-                    frame=arrays[f"frame{i}"],
-                    box=tuple(arrays[f"box{i}"].tolist()),
-                    crop=arrays[f"crop{i}"],
-                    raw_keypoints=arrays[f"keypoints{i}"],
-                    raw_score=arrays[f"score{i}"],
-                    points=arrays[f"points{i}"],
-                )
-                for i in range(int(arrays["count"]))
-            )
+            return cases_of(arrays)
     except ModelFileError:
         raise
     except (KeyError, ValueError, TypeError, MemoryError, OSError, zipfile.BadZipFile) as error:
         raise ModelFileError(f"{path}: its golden cases cannot be read ({error}); convert the model again") from error
+
+
+def _keypoint_cases(arrays: Mapping[str, NDArray[Any]]) -> tuple[GoldenCase, ...]:
+    return tuple(
+        GoldenCase(
+            frame=arrays[f"frame{i}"],
+            box=tuple(arrays[f"box{i}"].tolist()),
+            crop=arrays[f"crop{i}"],
+            raw_keypoints=arrays[f"keypoints{i}"],
+            raw_score=arrays[f"score{i}"],
+            points=arrays[f"points{i}"],
+        )
+        for i in range(int(arrays["count"]))
+    )
 
 
 def write_model_file(
@@ -224,15 +240,22 @@ def write_model_file(
     write_whole({path: encode_model_file(flatbuffer, card, golden)})
 
 
-def encode_model_file(flatbuffer: bytes, card: Card, golden: tuple[GoldenCase, ...]) -> bytes:
-    """The bytes of a model file: flatbuffer, then a zip of card and golden cases."""
+def encode_model_file(
+    flatbuffer: bytes, card: Card, golden: tuple[GoldenCase, ...] = (), finder_golden: tuple[FinderCase, ...] = ()
+) -> bytes:
+    """The bytes of a model file: flatbuffer, then a zip of card and golden cases, which are of the card's kind."""
+    arrays = finder_arrays(finder_golden) if card.kind == "finder" else _keypoint_arrays(golden)
+    cases = _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()})
+    text = msgspec.json.format(msgspec.json.encode(card), indent=1)
+    return flatbuffer + _zip({CARD: text, GOLDEN: cases})
+
+
+def _keypoint_arrays(golden: tuple[GoldenCase, ...]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"count": np.array(len(golden))}
     for i, case in enumerate(golden):
         arrays |= {f"frame{i}": case.frame, f"box{i}": np.array(case.box), f"crop{i}": case.crop}
         arrays |= {f"keypoints{i}": case.raw_keypoints, f"score{i}": case.raw_score, f"points{i}": case.points}
-    cases = _zip({f"{name}.npy": _npy(array) for name, array in arrays.items()})
-    text = msgspec.json.format(msgspec.json.encode(card), indent=1)
-    return flatbuffer + _zip({CARD: text, GOLDEN: cases})
+    return arrays
 
 
 def _npy(array: NDArray[Any]) -> bytes:

@@ -16,9 +16,17 @@ from fkp_edge.core.keypoints import SCHEMAS, Points, Schema, schema_named
 from fkp_edge.errors import ModelFileError
 from fkp_edge.model.edgetpu import Accelerator, check_made_for, open_edgetpu
 from fkp_edge.model.file import ModelFile, Operator, read_model_file
-from fkp_edge.model.runtimes import find_runtime
+from fkp_edge.model.runtimes import TfliteRuntime, find_runtime
 
-__all__ = ["Arithmetic", "KeypointModel", "list_operators", "open_model"]
+__all__ = [
+    "Arithmetic",
+    "KeypointModel",
+    "arithmetic_of",
+    "dequantise",
+    "list_operators",
+    "load_interpreter",
+    "open_model",
+]
 
 Arithmetic = Literal["integer", "float", "mixed"]
 INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
@@ -36,20 +44,18 @@ class KeypointModel:
             MissingPartError: no TFLite runtime, or no library for the Edge TPU, is installed.
             AcceleratorError: the Edge TPU is absent, may not be opened, or does not work with library or runtime.
         """
+        if file.card and file.card.kind == "finder":
+            raise ModelFileError(
+                f"{file.path} is a finder, which proposes where faces are; expected a keypoint network such "
+                "as keypoints-int8"
+            )
         self.file = file
         self.runtime = find_runtime()
         self.accelerator = accelerator
         self._turn = threading.Lock()
         check_made_for(file, accelerator)
         delegates = [open_edgetpu(file, self.runtime)] if accelerator == "edgetpu" else None
-        try:
-            # The runtime reads the flatbuffer for as long as it lives: `file` keeps it.
-            self._interpreter = self.runtime.interpreter(
-                model_content=file.flatbuffer, num_threads=threads, experimental_delegates=delegates
-            )
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
+        self._interpreter = load_interpreter(file, self.runtime, threads, delegates)
         self._input = self._check_input()
         self._keypoints, self._score, self.schema = self._check_outputs()
         card = file.card
@@ -85,10 +91,7 @@ class KeypointModel:
     @property
     def arithmetic(self) -> Arithmetic:
         """What the network computes with, whatever its card says."""
-        names = {np.dtype(detail["dtype"]).name for detail in self._interpreter.get_tensor_details()}
-        if "float32" not in names:
-            return "integer"
-        return "mixed" if names & {"int8", "uint8", "int16"} else "float"
+        return arithmetic_of(self._interpreter)
 
     @property
     def full_weights(self) -> bool:
@@ -112,8 +115,8 @@ class KeypointModel:
 
     def decode(self, keypoints: NDArray[Any], score: NDArray[Any]) -> tuple[Points, float]:
         """Raw outputs as points (K, 2) in crop units and a score (1.0 for a network without one)."""
-        offsets = _dequantise(keypoints, self._keypoints)
-        value = float(_dequantise(score, self._score)[0]) if self._score else 1.0
+        offsets = dequantise(keypoints, self._keypoints)
+        value = float(dequantise(score, self._score)[0]) if self._score else 1.0
         return offsets.reshape(-1, 2) + self.mean_shape, value
 
     def predict(self, crop: NDArray[np.uint8]) -> tuple[Points, float]:
@@ -121,7 +124,32 @@ class KeypointModel:
         return self.decode(*self.invoke(crop))
 
 
-def _dequantise(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
+def load_interpreter(file: ModelFile, runtime: TfliteRuntime, threads: int, delegates: list[Any] | None = None) -> Any:
+    """An interpreter of `file` that is ready to run; for as long as it lives it reads the flatbuffer that `file` keeps.
+
+    Raises:
+        ModelFileError: the flatbuffer is damaged.
+    """
+    try:
+        interpreter = runtime.interpreter(
+            model_content=file.flatbuffer, num_threads=threads, experimental_delegates=delegates
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
+    return interpreter
+
+
+def arithmetic_of(interpreter: Any) -> Arithmetic:
+    """What a loaded network computes with."""
+    names = {np.dtype(detail["dtype"]).name for detail in interpreter.get_tensor_details()}
+    if "float32" not in names:
+        return "integer"
+    return "mixed" if names & {"int8", "uint8", "int16"} else "float"
+
+
+def dequantise(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]:
+    """Raw values of an output as numbers, by the scale and zero point of its `detail`; floats stay."""
     scale, zero = detail["quantization"]
     values = raw.astype(np.float32)
     if scale:

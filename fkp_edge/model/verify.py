@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,12 +13,16 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import CROP_SIZE, crop_from_box, extract
 from fkp_edge.errors import ModelFileError
 from fkp_edge.model.file import GoldenCase
+from fkp_edge.model.finder import FinderModel, Maps
+from fkp_edge.model.finder_cases import FinderCase
+from fkp_edge.model.finder_maps import INPUT_SIZE, Proposal, letterbox
 from fkp_edge.model.interpreter import Arithmetic, KeypointModel
 
 __all__ = ["STAGES", "TOLERANCES", "Difference", "Tolerance", "Verification", "verify"]
 
-Stage = Literal["pixels", "keypoints", "score", "points"]
+Stage = Literal["pixels", "keypoints", "score", "points", "heat", "shape", "proposals"]
 STAGES: tuple[Stage, ...] = ("pixels", "keypoints", "score", "points")
+FINDER_STAGES: tuple[Stage, ...] = ("pixels", "heat", "shape", "proposals")
 """In the order in which a frame passes them. Each is given what the stage before it gave on the desktop, so that one
 that differs does not make the next ones differ."""
 
@@ -97,12 +102,15 @@ class Verification:
     cases: int
     differences: tuple[Difference, ...]
     distance_px: float
-    """The largest distance, frame pixels, of a point from the desktop's when all stages run one after the other."""
+    """The largest distance, frame pixels, of a point (a finder: of a proposal's middle) from the desktop's when all
+    stages run one after the other."""
+    stages: tuple[Stage, ...] = STAGES
+    """What there is to replay, in the order in which a frame passes it."""
 
     @property
     def first(self) -> Difference | None:
         """The first stage that differs too much, in the case where it differs most; None where all reproduce."""
-        for stage in STAGES:
+        for stage in self.stages:
             if any(d.exceeds for d in self.differences if d.stage == stage):
                 return self.worst(stage)
         return None
@@ -113,12 +121,14 @@ class Verification:
         return max(cases, key=lambda d: (d.exceeds, np.nan_to_num(d.found, nan=np.inf)))
 
 
-def verify(model: KeypointModel) -> Verification:
-    """Replays the golden cases of `model`.
+def verify(model: KeypointModel | FinderModel) -> Verification:
+    """Replays the golden cases of `model`, of either kind.
 
     Raises:
         ModelFileError: the file has no golden cases, or they do not fit its network.
     """
+    if isinstance(model, FinderModel):
+        return _verify_finder(model)
     if not model.file.golden:
         raise ModelFileError(f"{model.file.path} has no golden cases; expected a file that fkp-edge convert wrote")
     given = model.invoke(np.zeros((CROP_SIZE, CROP_SIZE), np.uint8))
@@ -180,6 +190,63 @@ def _replay(model: KeypointModel, case: GoldenCase, number: int) -> Iterator[Dif
     yield Difference("score", number, scored, tolerance.score, "output steps" if steps else "of probability")
 
     yield Difference("points", number, _distance(crop.to_frame(units), case.points), POINT_PX, "px")
+
+
+def _verify_finder(model: FinderModel) -> Verification:
+    cases = model.file.finder_golden
+    if not cases:
+        raise ModelFileError(f"{model.file.path} has no golden cases; expected a file that fkp-edge convert wrote")
+    given = model.invoke(np.zeros(INPUT_SIZE[::-1], np.uint8))
+    differences: list[Difference] = []
+    distances = [0.0]
+    for number, case in enumerate(cases, 1):
+        _check_finder(model, case, number, given)
+        differences.extend(_replay_finder(model, case, number))
+        middles = _as_rows(model.propose(case.frame, most=len(case.proposals)))[:, :2]
+        pairs = zip(middles, case.proposals[:, :2], strict=False)
+        distances += [float(np.linalg.norm(a - b)) for a, b in pairs]
+    return Verification(str(model.runtime), len(cases), tuple(differences), max(distances), FINDER_STAGES)
+
+
+def _check_finder(model: FinderModel, case: FinderCase, number: int, given: Maps) -> None:
+    """Refuses arrays that a network with maps like `given` cannot have given."""
+    wanted: dict[str, tuple[NDArray[Any], tuple[int, ...], Any]] = {
+        "pixels": (case.pixels, INPUT_SIZE[::-1], np.dtype(np.uint8))
+    }
+    wanted |= {
+        f"map {i}": (raw, like.shape, like.dtype) for i, (raw, like) in enumerate(zip(case.raw, given, strict=True), 1)
+    }
+    wanted["proposals"] = (case.proposals, (len(case.proposals), 5), np.dtype("f4"))
+    wanted["frame"] = (case.frame, case.frame.shape if case.frame.ndim == 2 and case.frame.size else (), np.dtype("u1"))
+    for name, (found, shape, dtype) in wanted.items():
+        if found.shape != shape or found.dtype != dtype:
+            raise ModelFileError(
+                f"{model.file.path}: {name} of golden case {number} is {found.shape} {found.dtype}, expected "
+                f"{shape} {dtype}; convert the model again"
+            )
+
+
+def _replay_finder(model: FinderModel, case: FinderCase, number: int) -> Iterator[Difference]:
+    pixels, place = letterbox(case.frame)
+    yield Difference("pixels", number, _distance(pixels, case.pixels), PIXEL_LEVELS, "grey levels")
+
+    tolerance = TOLERANCES[model.arithmetic, model.runtime.name]
+    maps = model.invoke(case.pixels)
+    # floats are logits, cells and logarithms here: some ten times as wide as crop units
+    unit, wider = ("output steps", 1.0) if tolerance.unit == "steps" else ("of the map's unit", 10.0)
+    moved = [_distance(found, expected) for found, expected in zip(maps, case.raw, strict=True)]
+    yield Difference("heat", number, max(moved[::2]), wider * tolerance.score, unit)
+    yield Difference("shape", number, max(moved[1::2]), wider * tolerance.face, unit)
+
+    found = model.decode(case.raw, most=len(case.proposals))
+    rows = _as_rows([Proposal(place.to_frame(p.crop), p.score) for p in found])
+    same = rows.shape == case.proposals.shape
+    yield Difference("proposals", number, _distance(rows, case.proposals) if same else math.inf, POINT_PX, "px")
+
+
+def _as_rows(proposals: list[Proposal]) -> NDArray[np.float32]:
+    rows = [(p.crop.x, p.crop.y, p.crop.side, p.crop.roll, p.score) for p in proposals]
+    return np.array(rows, np.float32).reshape(-1, 5)
 
 
 def _distance(found: NDArray[Any], expected: NDArray[Any]) -> float:

@@ -25,15 +25,16 @@ MAX_WEIGHTS_BYTES = 2**31
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 
-def open_keras(path: Path, *, trust_code: bool = False) -> keras.Model:
-    """The tf-keras model in `path`, a zip (.keras) or HDF5 whatever its name, with finite weights and a 96x96 input.
+def open_keras(path: Path, *, trust_code: bool = False, size: tuple[int, int] = (CROP_SIZE, CROP_SIZE)) -> keras.Model:
+    """The tf-keras model in `path`, a zip (.keras) or HDF5 whatever its name, with finite weights and the input asked.
 
     Args:
         path: the file.
+        size: width and height of the grey pictures that it has to take.
         trust_code: builds it though it carries code: Lambda layers, functions, classes of somebody's own.
 
     Raises:
-        InputError: it is missing, damaged, carries code that is not trusted, or does not take 96x96 grey pictures.
+        InputError: it is missing, damaged, carries code that is not trusted, or does not take such pictures.
     """
     with TemporaryDirectory(prefix="fkp-edge-model-") as folder:
         copy = path if trust_code else _checked_copy(path, Path(folder))
@@ -48,8 +49,8 @@ def open_keras(path: Path, *, trust_code: bool = False) -> keras.Model:
                 f"{path} cannot be loaded as a tf-keras model: {reason}; expected its own layers only"
             ) from error
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs or ()]
-    if shapes != [(CROP_SIZE, CROP_SIZE, 1)]:
-        raise InputError(f"{path} takes {shapes}, expected one input ({CROP_SIZE}, {CROP_SIZE}, 1)")
+    if shapes != [(size[1], size[0], 1)]:
+        raise InputError(f"{path} takes {shapes}, expected one input ({size[1]}, {size[0]}, 1)")
     if any(not np.isfinite(weight).all() for weight in model.get_weights()):
         raise InputError(f"{path} has weights that are not finite; train it again with a lower learning rate")
     return model

@@ -6,7 +6,7 @@ from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras
 from fkp_edge.train.recipe import Network
 
-__all__ = ["build_keypointnet"]
+__all__ = ["build_keypointnet", "inverted_residual"]
 
 layers = keras.layers
 
@@ -17,9 +17,7 @@ def _conv_bn(x: keras.KerasTensor, channels: int, name: str, *, activate: bool =
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 
-def _inverted_residual(
-    x: keras.KerasTensor, channels: int, stride: int, expansion: int, name: str
-) -> keras.KerasTensor:
+def inverted_residual(x: keras.KerasTensor, channels: int, stride: int, expansion: int, name: str) -> keras.KerasTensor:
     before = x
     x = _conv_bn(x, x.shape[-1] * expansion, f"{name}_expand")
     x = layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
@@ -45,7 +43,7 @@ def build_keypointnet(config: Network, points: int, *, batch: int | None = None)
     x = layers.BatchNormalization(momentum=0.99, name="stem_bn")(x)
     x = layers.ReLU(6.0, name="stem_relu")(x)
     for index, (channels, stride, expansion) in enumerate(config.blocks):
-        x = _inverted_residual(x, channels, stride, expansion, f"block{index}")
+        x = inverted_residual(x, channels, stride, expansion, f"block{index}")
     x = _conv_bn(x, config.head, "head")
     x = _conv_bn(x, config.squeeze, "squeeze")
     x = layers.Reshape((1, 1, -1), name="join")(x)

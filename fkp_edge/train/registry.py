@@ -8,6 +8,8 @@ from pathlib import Path
 from fkp_edge.core.settings import parse_settings, read_values
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import Propose
+from fkp_edge.train.finder.recipe import FinderRecipe
+from fkp_edge.train.finder.run import train_finder
 from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
 from fkp_edge.train.published.run import train_knn, train_published
 from fkp_edge.train.recipe import Recipe
@@ -15,9 +17,14 @@ from fkp_edge.train.run import TrainResult, train
 
 __all__ = ["KINDS", "AnyRecipe", "read_recipe", "train_any"]
 
-AnyRecipe = Recipe | PublishedRecipe | KnnRecipe
+AnyRecipe = Recipe | FinderRecipe | PublishedRecipe | KnnRecipe
 
-KINDS: dict[str, type[AnyRecipe]] = {"keypointnet": Recipe, "published": PublishedRecipe, "knn": KnnRecipe}
+KINDS: dict[str, type[AnyRecipe]] = {
+    "keypointnet": Recipe,
+    "finder": FinderRecipe,
+    "published": PublishedRecipe,
+    "knn": KnnRecipe,
+}
 
 
 def read_recipe(path: Path) -> AnyRecipe:
@@ -55,6 +62,8 @@ def train_any(
         )
     if start:
         raise InputError(f"--start {start}: recipes of kind {recipe.kind} start from their own weights; leave it out")
+    if isinstance(recipe, FinderRecipe):
+        return train_finder(recipe, data_dir=data_dir, out=out, resume=resume)
     if isinstance(recipe, PublishedRecipe):
         return train_published(recipe, data_dir=data_dir, out=out, resume=resume)
     return train_knn(recipe, data_dir=data_dir, out=out, resume=resume)

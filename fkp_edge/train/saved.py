@@ -16,22 +16,24 @@ from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
 
-__all__ = ["carry_weights", "load_trained", "save_trained"]
+__all__ = ["carry_weights", "load_trained", "read_description", "save_trained"]
 
 MAX_DESCRIPTION_BYTES = 2**20
 
 
-def save_trained(model: keras.Model, recipe: Settings, schema: Schema, results: dict[str, Any], out: Path) -> Path:
+def save_trained(
+    model: keras.Model, recipe: Settings, schema: Schema | None, results: dict[str, Any], out: Path
+) -> Path:
     """Writes what `model` is to `out`/model.json and then the model to model.keras, whole or not at all; its path.
 
-    `results` are figures that join the description. Who finds model.keras finds both.
+    `results` are figures that join the description. Who finds model.keras finds both. A finder has no schema.
     """
     partial, path = out / "model.partial.keras", out / "model.keras"
     model.save(partial)
     described = {
         "recipe": msgspec.to_builtins(recipe),
-        "schema": schema.name,
-        "mean_shape": schema.mean_shape.tolist(),
+        "schema": schema.name if schema else "",
+        "mean_shape": schema.mean_shape.tolist() if schema else [],
         "parameters": int(model.count_params()),
     } | results
     (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")
@@ -40,17 +42,29 @@ def save_trained(model: keras.Model, recipe: Settings, schema: Schema, results: 
 
 
 def load_trained(path: Path, *, trust_code: bool = False) -> tuple[keras.Model, dict[str, Any]]:
-    """The network in `path` and what model.json beside it says of it; `trust_code`: see `open_keras`.
+    """The keypoint network in `path` and what model.json beside it says of it; `trust_code`: see `open_keras`.
 
     Raises:
-        InputError: a file is missing, damaged, carries code that is not trusted, or is not what `train` writes.
+        InputError: a file is missing, damaged, carries code that is not trusted, or is not what `train` writes; or it
+            is a finder.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
-    described = _described(path.with_suffix(".json"))
+    described = read_description(path)
+    if described["recipe"].get("kind") == "finder":
+        raise InputError(f"{path} is a finder, which proposes where faces are; expected a keypoint network's run")
     model = open_keras(path, trust_code=trust_code)
     described["recipe"].setdefault("kind", "keypointnet")  # as recipes that name none are read
     return model, described | {"has_score": "score" in model.output}
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """What model.json says of the network in `path`, of whichever kind it is.
+
+    Raises:
+        InputError: a file is missing, damaged, or not what `train` writes.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
+    return _described(path.with_suffix(".json"))
 
 
 def _described(beside: Path) -> dict[str, Any]:
