@@ -14,7 +14,7 @@ from pathlib import Path
 from fkp_edge.app.config import RunConfig, check_config
 from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_options
 from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
-from fkp_edge.device.detection.search import InlineSearch, ThreadedSearch, open_search
+from fkp_edge.device.detection.search import Search, check_search, open_search
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.sources import check_source, open_source, reopens, resolve_source, what_it_gives, without_password
 from fkp_edge.device.summary import Summary
@@ -54,6 +54,7 @@ def plan_run(config: RunConfig) -> RunPlan:
         card_required=not config.no_card,
         accelerator=config.accelerator,
     )
+    check_search(config.search)
     check_source(config.source)
     if config.sheet:
         check_sheet(Path(config.sheet))
@@ -93,7 +94,7 @@ def run_live(
         source = opens()
         not_running = closing.enter_context(ExitStack())
         not_running.callback(source.close)  # while it runs only the runtime knows whether it may be closed
-        search = open_search(config.search, times, live=source.live)
+        search = open_search(config.search, times, live=source.live, has_score=model.has_score)
         closing.callback(search.close)
         summary = Summary(model.schema.mean_shape, times)
         sinks: list[Sink] = [publisher, summary, *([show] if show else [])]
@@ -122,7 +123,7 @@ def run_live(
             tell(f"annotated frames: {sheet_path}")
 
 
-def _completed(summary: Summary, runtime: Runtime, search: ThreadedSearch | InlineSearch) -> Summary:
+def _completed(summary: Summary, runtime: Runtime, search: Search) -> Summary:
     """`summary` with what its owners counted."""
     summary.searches = search.count
     summary.refused, summary.reopened = runtime.refused, runtime.reopened

@@ -17,7 +17,7 @@ from fkp_edge.core.closing import Closing
 from fkp_edge.core.effect import Picture, read_effect
 from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Face, Frame, Observation
-from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.model.interpreter import KeypointModel, open_model
@@ -200,7 +200,7 @@ class PageFinder:
             model = self._model
             if model.accelerator == "cpu":
                 model = open_model(model.file.path, card_required=not self._config.no_card)
-            self._finder = StillFinder(model)
+            self._finder = StillFinder(model, StillSettings(method=self._config.search.method))
         return self._finder.find(grey)
 
 

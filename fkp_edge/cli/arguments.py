@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_FACES, MAX_THREADS
+from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_FACES, MAX_THREADS, SEARCHES
 from fkp_edge.model.shipped import find_model
 
 __all__ = [
     "add_accelerator",
     "add_data",
     "add_model",
+    "add_search",
     "add_streams",
     "add_token",
     "add_trust",
@@ -66,6 +67,15 @@ def add_accelerator(parser: argparse.ArgumentParser) -> None:
         choices=("cpu", "edgetpu"),
         default="cpu",
         help="what runs the network; edgetpu needs a file compiled for it and a Coral device (default: cpu)",
+    )
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--search",
+        choices=SEARCHES,
+        default="haar",
+        help="what proposes faces: the finder, a small network, Haar's cascade, or both (default: haar)",
     )
 
 

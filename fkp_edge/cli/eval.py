@@ -10,13 +10,17 @@ from typing import Any
 from fkp_edge import data
 from fkp_edge.cli.terminal import quiet_runtime, to_json
 from fkp_edge.data import Scene
+from fkp_edge.device.detection.base import Detect
+from fkp_edge.device.detection.finder_search import open_finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
-from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.device.detection.search import Method
+from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.evaluation.evaluate import evaluate, evaluate_scenes
 from fkp_edge.model.interpreter import KeypointModel, open_model
 
 __all__ = ["eval"]
 
+SEARCHERS = {"haar": "Haar proposes", "finder": "the finder proposes", "both": "both propose"}
 AS_PUBLISHED = HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096)
 """Haar as the figures of others are given: (1.1, 3) on the whole picture, down to the cascade's own window."""
 
@@ -35,20 +39,28 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
             entry["sets"][faces.name] = evaluate(model, faces, crops=args.crops, propose=detector.detect).figures
         if args.scenes:
             print(f"{path.name}: scenes", file=sys.stderr)
-            entry["scenes"] = _on_scenes(model, scenes, detector)
+            entry["scenes"] = _on_scenes(model, scenes, args.search)
         results.append(entry)
     print(to_json(results) if args.json else _table(results))
     return 0
 
 
-def _on_scenes(model: KeypointModel, scenes: list[Scene], detector: HaarDetector) -> dict[str, Any]:
-    finder = StillFinder(model)
-    return evaluate_scenes(
-        model,
-        scenes,
-        propose=detector.detect,
-        find=lambda grey: [face.points for face in finder.find(grey)],
+def _on_scenes(model: KeypointModel, scenes: list[Scene], method: Method) -> dict[str, Any]:
+    finder = StillFinder(model, StillSettings(method=method))
+    propose = _proposals(method)
+    return {"search": method} | evaluate_scenes(
+        model, scenes, propose=propose, find=lambda grey: [face.points for face in finder.find(grey)]
     )
+
+
+def _proposals(method: Method) -> Detect:
+    """What `method` proposes in a photograph: Haar as published, at most five crops of the finder."""
+    detects: list[Detect] = []
+    if method != "finder":
+        detects.append(HaarDetector(AS_PUBLISHED).detect)
+    if method != "haar":
+        detects.append(open_finder().propose)
+    return lambda grey: [proposal for detect in detects for proposal in detect(grey)]
 
 
 def _table(results: list[dict[str, Any]]) -> str:
@@ -64,8 +76,9 @@ def _table(results: list[dict[str, Any]]) -> str:
             )
         if f := entry.get("scenes"):
             lines.append(
-                f"{entry['model']:<28}scenes  {f['faces']:>6}  score AUC {f['score_auc']:.4f}, Haar proposes "
-                f"{f['proposed_percent']:.1f} %, predict finds {f['found_percent']:.1f} % with "
-                f"{f['false_faces_per_photograph']:.3f} false faces a photograph"
+                f"{entry['model']:<28}scenes  {f['faces']:>6}  score AUC {f['score_auc']:.4f}, "
+                f"{SEARCHERS[f['search']]} {f['proposed_percent']:.1f} %, "
+                f"predict finds {f['found_percent']:.1f} % with {f['false_faces_per_photograph']:.3f} "
+                "false faces a photograph"
             )
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from fkp_edge.cli.arguments import (
     add_accelerator,
     add_data,
     add_model,
+    add_search,
     add_streams,
     add_token,
     add_trust,
@@ -98,6 +99,7 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
+    add_search(run)
     add_model(run)
     # what is not given comes from the configuration, whose type has the defaults
     run.set_defaults(**{action.dest: None for action in run._actions if action.dest != "help"})
@@ -152,6 +154,7 @@ def _add_network_commands(commands: Commands) -> None:
     predict.add_argument("--json", action="store_true", help="print one JSON line a picture")
     predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture with its points there")
     predict.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
+    add_search(predict)
     add_model(predict)
 
     evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
@@ -166,6 +169,7 @@ def _add_network_commands(commands: Commands) -> None:
     evaluate.add_argument(
         "--scenes", action="store_true", help="also whole photographs, DIR/scenes: the score, and what predict finds"
     )
+    add_search(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
     add_accelerator(evaluate)

@@ -17,7 +17,7 @@ from fkp_edge.core.keypoints import Schema
 from fkp_edge.data import find_pictures
 from fkp_edge.data.decoder import Decoder
 from fkp_edge.data.pictures import decode_picture
-from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.errors import InputError
 
 __all__ = ["predict"]
@@ -27,7 +27,7 @@ def predict(args: Namespace) -> int:
     """Prints what the model finds in each picture, draws it where asked; 2 where a picture could not be read."""
     model = open_model_of(args)
     paths = [path for given in args.paths for path in find_pictures(given)]
-    finder = StillFinder(model)
+    finder = StillFinder(model, StillSettings(method=args.search))
     if args.draw:
         _check_drawing(paths, args.draw)
         _make_folder(args.draw)

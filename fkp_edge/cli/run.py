@@ -21,7 +21,11 @@ from fkp_edge.device.summary import StatusLine, Summary
 
 __all__ = ["IN_TABLES", "read_run_config", "run"]
 
-IN_TABLES = {"max_faces": ("tracking", "max_faces"), "smoothing": ("smoothing", "enabled")}
+IN_TABLES = {
+    "max_faces": ("tracking", "max_faces"),
+    "search": ("search", "method"),
+    "smoothing": ("smoothing", "enabled"),
+}
 """Options whose key stands in a table: the table and the key."""
 
 

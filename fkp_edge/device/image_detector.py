@@ -1,8 +1,8 @@
-"""Faces in single pictures: a permissive Haar search, each proposal verified by the network's score."""
+"""Faces in single pictures: proposals of a permissive search, each verified by the network's score."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,9 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.core.geometry import Box, box_around, crop_from_box, extract, iou
+from fkp_edge.core.geometry import Box, box_around, extract, iou
 from fkp_edge.core.observation import Face
+from fkp_edge.device.detection.base import Detect, Proposal, as_crop
+from fkp_edge.device.detection.everywhere import propose_everywhere
+from fkp_edge.device.detection.finder_search import open_finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+from fkp_edge.device.detection.search import Method
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.refinement import Sight, settle
 from fkp_edge.model.interpreter import KeypointModel
@@ -29,6 +33,8 @@ STRICT = HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_si
 class StillSettings:
     """How hard to look, and when to believe. Chosen on val/scenes (benchmarks/results/stills.json)."""
 
+    method: Method = "haar"
+    """What looks: the finder, Haar, or Haar where the finder found no face."""
     haar: HaarSettings = PERMISSIVE
     """Permissive: the score throws the wrong boxes out."""
     border: float = 0.25
@@ -48,21 +54,46 @@ class StillFinder:
         model: KeypointModel,
         settings: StillSettings | None = None,
         *,
-        detect: Callable[[NDArray[np.uint8]], Sequence[Box]] | None = None,
+        detect: Detect | None = None,
     ) -> None:
-        """`detect` proposes the boxes; by default Haar as the settings say."""
+        """Opens what the settings' method needs.
+
+        Args:
+            model: verifies each proposal, and gives the points.
+            settings: how hard to look, and when to believe.
+            detect: proposes instead of the settings' method.
+
+        Raises:
+            MissingPartError: the method's cascade or network is not there.
+        """
         self._model = model
         self._settings = settings or StillSettings()
-        # without a score nothing throws the wrong boxes of a permissive search out
-        haar = self._settings.haar if model.has_score else STRICT
-        self._detect = detect or partial(_beyond_border, HaarDetector(haar).detect, self._settings.border)
+        self._detects = [detect] if detect else self._open()
+
+    def _open(self) -> list[Detect]:
+        """What proposes, in turn: the next one only where the one before found no face."""
+        settings, has_score = self._settings, self._model.has_score
+        detects: list[Detect] = []
+        if settings.method == "finder" or (settings.method == "both" and has_score):
+            detects.append(partial(propose_everywhere, open_finder(), border=settings.border))
+        if not detects or settings.method == "both":
+            # without a score nothing throws the wrong boxes of a permissive search out
+            haar = HaarDetector(settings.haar if has_score else STRICT)
+            detects.append(partial(_beyond_border, haar.detect, settings.border))
+        return detects
 
     def find(self, grey: NDArray[np.uint8]) -> list[Face]:
         """The faces in `grey` (H, W), the best score first; ids count from 1."""
+        for detect in self._detects:
+            if faces := self._verified(grey, detect(grey)):
+                return faces
+        return []
+
+    def _verified(self, grey: NDArray[np.uint8], proposals: Iterable[Proposal]) -> list[Face]:
         times = StageTimes()
         seen = []
-        for box in self._detect(grey):
-            sight = settle(self._model, grey, crop_from_box(box), times)
+        for proposal in proposals:
+            sight = settle(self._model, grey, as_crop(proposal), times)
             if sight and sight.score >= self._settings.score:
                 seen.append(self._look_again(grey, sight))
         seen = [sight for sight in seen if sight.score >= self._settings.score]

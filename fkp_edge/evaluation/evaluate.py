@@ -139,7 +139,7 @@ def evaluate_scenes(
     model: KeypointModel,
     scenes: Sequence[Scene],
     *,
-    propose: Propose,
+    propose: Callable[[NDArray[np.uint8]], Sequence[Box | Crop]],
     find: Callable[[NDArray[np.uint8]], Sequence[Points]],
 ) -> dict[str, Any]:
     """Score and recall on whole photographs.
@@ -147,7 +147,8 @@ def evaluate_scenes(
     Args:
         model: gives the scores.
         scenes: photographs with their annotated faces; what overlaps a box of `ignore` counts neither way.
-        propose: boxes whose scores are compared: those that match an annotated face against those that match none.
+        propose: boxes or crops whose scores are compared: those that match an annotated face against those that match
+            none.
         find: points (K, 2) of every face that the whole pipeline reports in a picture.
     """
     scores: dict[bool, list[float]] = {True: [], False: []}
@@ -156,9 +157,11 @@ def evaluate_scenes(
         picture = read_picture(scene.path)
         labelled = [from_ibug68(face, model.schema) for face in scene.faces]
         boxes = [box_around(crop_from_labels(points, model.schema)) for points in labelled]
-        proposals = propose(picture)
-        for box, is_face in judge_boxes(proposals, boxes, scene.ignore):
-            scores[is_face].append(model.predict(extract(picture, crop_from_box(box)))[1])
+        crops = [each if isinstance(each, Crop) else crop_from_box(each) for each in propose(picture)]
+        proposals = [box_around(crop) for crop in crops]
+        for crop, box in zip(crops, proposals, strict=True):
+            for _, is_face in judge_boxes([box], boxes, scene.ignore):
+                scores[is_face].append(model.predict(extract(picture, crop))[1])
         proposed += sum(any(iou(box, other) >= MATCH for box in proposals) for other in boxes)
         reported = list(find(picture))
         hit, false = _match(reported, labelled, scene.ignore, model.schema)

@@ -6,15 +6,18 @@ import re
 import socket
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from fkp_edge.app import defaults
 from fkp_edge.app.config import RunConfig, check_config, path_or_none
+from fkp_edge.app.defaults import SEARCHES
 from fkp_edge.cli.main import build_parser, main
 from fkp_edge.cli.run import IN_TABLES, read_run_config
 from fkp_edge.core.settings import Settings, format_toml, parse_settings, read_toml
+from fkp_edge.device.detection.search import Method
 from fkp_edge.device.tracking import engine
 from fkp_edge.device.tracking.engine import EngineSettings
 from fkp_edge.errors import InputError
@@ -99,6 +102,12 @@ def test_every_option_of_run_is_a_key() -> None:
     flat = {key for key in RunConfig.__struct_fields__ if not isinstance(getattr(RunConfig(), key), Settings)}
     assert read == flat | set(IN_TABLES)
     assert config_of() == RunConfig()
+
+
+def test_the_method_of_search_is_an_option_and_a_key() -> None:
+    assert get_args(Method) == SEARCHES
+    assert config_of("--search", "both").search.method == "both"
+    assert main(["run", "--search", "haar", "--check"]) == 0
 
 
 def test_options_override_the_file(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def find_cascade(folders: tuple[Path, ...] | None = None) -> Path:
     if not hasattr(cv2, "CascadeClassifier"):
         raise MissingPartError(
             f"OpenCV {cv2.__version__} has no CascadeClassifier; expected OpenCV 4: "
-            "pip install 'opencv-python-headless>=4.10,<5'"
+            "pip install 'opencv-python-headless>=4.10,<5'; or take --search finder, which needs none"
         )
     if folders is None:
         bundled = getattr(getattr(cv2, "data", None), "haarcascades", None)

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 
 from fkp_edge.core.geometry import Crop
 
-__all__ = ["MOST_LOOKED_AT", "Candidate", "Proposals"]
+__all__ = ["MAX_LOOKED_AT", "Candidate", "Proposals"]
 
-MOST_LOOKED_AT = 5
+MAX_LOOKED_AT = 5
 """Proposals that are looked at in one frame, and places of a search that are looked at again: bound a frame's time."""
-MOST_KEPT = 60
+MAX_KEPT = 60
 """New proposals of one search that are kept; noise may give hundreds."""
-MOST_PLACES = 120
+MAX_PLACES = 80
 """Places that are remembered."""
-REMEMBERED = 20
-"""Searches for which a place without a face is remembered."""
+REMEMBERED_S = 10.0
+"""How long a place is remembered at which nobody looked again."""
+AGAIN_S = 0.1
+"""After that time a place without a face may be looked at again; twice as long after each look, up to the next."""
+LONGEST_AGAIN_S = 0.4
 
 
 @dataclass(slots=True)
@@ -38,8 +41,15 @@ class _Place:
     """Where no face was."""
 
     crop: Crop
-    looked: int
-    """Number of the search in which it was looked at last."""
+    looked_ns: int
+    """When it was looked at last."""
+    looks: int = 1
+    """How often."""
+
+    def is_due(self, at_ns: int) -> bool:
+        """Whether it may be looked at again."""
+        wait_s = min(AGAIN_S * 2 ** (self.looks - 1), LONGEST_AGAIN_S)
+        return not 0 <= at_ns - self.looked_ns < wait_s * 1e9
 
 
 class Proposals:
@@ -47,31 +57,30 @@ class Proposals:
 
     However many a search gives, each is looked at: what is no face in the picture must not hide what is one. Places
     where no face was come last, those that were looked at longest ago first, and a few of them a search: what stands
-    in the picture for hours costs no more than that.
+    in the picture for hours costs no more than that, however often it is proposed.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[Candidate] = deque()
         self._places: list[_Place] = []
-        self._searches = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def take(self, crops: Iterable[Crop]) -> None:
-        """Takes what a search proposes, the most likely first, in place of what is left of the one before."""
-        self._searches += 1
-        self._places = [p for p in self._places if self._searches - p.looked <= REMEMBERED][-MOST_PLACES:]
+    def take(self, crops: Iterable[Crop], at_ns: int) -> None:
+        """Takes what a search proposes at `at_ns`, the likeliest first, in place of what is left of the one before."""
+        kept_ns = REMEMBERED_S * 1e9
+        self._places = [p for p in self._places if 0 <= at_ns - p.looked_ns <= kept_ns][-MAX_PLACES:]
         new: list[Candidate] = []
         known: list[tuple[int, Candidate]] = []
         for crop in crops:
-            candidate = Candidate(crop, crop)
-            if place := self._place(crop):
-                known.append((place.looked, candidate))
-            elif len(new) < MOST_KEPT:
-                new.append(candidate)
+            place = self._place(crop)
+            if place is None:
+                new.append(Candidate(crop, crop))
+            elif place.is_due(at_ns):
+                known.append((place.looked_ns, Candidate(crop, crop)))
         known.sort(key=lambda pair: pair[0])
-        self._waiting = deque([*new, *(candidate for _, candidate in known[:MOST_LOOKED_AT])])
+        self._waiting = deque([*new[:MAX_KEPT], *(candidate for _, candidate in known[:MAX_LOOKED_AT])])
 
     def next(self) -> Candidate | None:
         """The next one to look at; None where all were."""
@@ -81,13 +90,13 @@ class Proposals:
         """Takes one back that has to be looked at again: it is the next."""
         self._waiting.appendleft(candidate)
 
-    def no_face(self, candidate: Candidate) -> None:
-        """Remembers that no face is where `candidate` was proposed."""
+    def no_face(self, candidate: Candidate, at_ns: int) -> None:
+        """Remembers that at `at_ns` no face was where `candidate` was proposed."""
         place = self._place(candidate.place)
         if place is None:
-            self._places.append(_Place(candidate.place, self._searches))
+            self._places.append(_Place(candidate.place, at_ns))
         else:
-            place.looked = self._searches
+            place.looked_ns, place.looks = at_ns, place.looks + 1
 
     def drop(self) -> None:
         """Drops what waits."""

@@ -12,11 +12,11 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from fkp_edge.core.geometry import Crop, box_around, crop_from_box, iou
+from fkp_edge.core.geometry import Crop, box_around, iou
 from fkp_edge.core.observation import Face, Frame, Observation, State
 from fkp_edge.core.settings import Seconds, Settings, Share
-from fkp_edge.device.detection.proposals import MOST_LOOKED_AT, Proposals
-from fkp_edge.device.detection.search import Proposal, Search
+from fkp_edge.device.detection.base import Search, as_crop
+from fkp_edge.device.detection.proposals import MAX_LOOKED_AT, Proposals
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.pose import head_pose
 from fkp_edge.device.tracking.refinement import MOST_LOOKS, Sight, agree, look_at
@@ -27,6 +27,9 @@ from fkp_edge.model.interpreter import KeypointModel
 __all__ = ["MOST_FACES", "Engine", "EngineSettings"]
 
 MOST_FACES = 4
+
+QUICK_EVERY_S = 0.15
+"""Between two looks of a quick search for one more face."""
 
 
 class EngineSettings(Settings, frozen=True, kw_only=True):
@@ -138,7 +141,7 @@ class Engine:
         found: dict[int, Crop] = {}
         for track in due:
             here = box_around(track.sight.crop)
-            crop = max(map(_as_crop, boxes), key=lambda crop: iou(box_around(crop), here), default=None)
+            crop = max(map(as_crop, boxes), key=lambda crop: iou(box_around(crop), here), default=None)
             if crop is None or iou(box_around(crop), here) < SAME_FACE:
                 self._tracks.remove(track)
             else:
@@ -153,15 +156,21 @@ class Engine:
         if not self._room():
             self._proposals.drop()
             return
-        unseen = any(not track.seen for track in self._tracks)
-        every_s = self._settings.search_every_s if unseen or not self._tracks else self._settings.new_face_every_s
-        since = None if self._searched_ns is None else frame.captured_ns - self._searched_ns
-        if not self._proposals and (since is None or not 0 <= since < every_s * 1e9):
-            boxes = self._search.look(frame)
+        if not self._proposals and self._is_due(frame):
+            boxes = self._search.look(frame, following=any(track.seen for track in self._tracks))
             if boxes is not None:
                 self._searched_ns = frame.captured_ns
-                self._proposals.take(map(_as_crop, boxes))
+                self._proposals.take(map(as_crop, boxes), frame.captured_ns)
         self._inspect(frame)
+
+    def _is_due(self, frame: Frame) -> bool:
+        """Whether it is time for the next search: a quick one may look in every frame."""
+        if self._tracks and all(track.seen for track in self._tracks):
+            every_s = QUICK_EVERY_S if self._search.quick else self._settings.new_face_every_s
+        else:
+            every_s = 0.0 if self._search.quick else self._settings.search_every_s
+        since = None if self._searched_ns is None else frame.captured_ns - self._searched_ns
+        return since is None or not 0 <= since < every_s * 1e9
 
     def _room(self) -> int:
         """New faces that may be followed."""
@@ -174,7 +183,7 @@ class Engine:
         is at the next frame, which is how tracking goes on anyway.
         """
         follows = any(track.seen for track in self._tracks)
-        left = MOST_LOOKED_AT
+        left = MAX_LOOKED_AT
         while left and self._room() and (candidate := self._proposals.next()):
             seen = [track for track in self._tracks if track.seen]
             if is_on(candidate.crop, seen):
@@ -189,7 +198,7 @@ class Engine:
                 if agree(candidate.crop, sight.crop) and self._is_new(sight, seen, frame):
                     self._follow_from_now(sight, frame)
                 else:
-                    self._proposals.no_face(candidate)
+                    self._proposals.no_face(candidate, frame.captured_ns)
             if follows:
                 return
 
@@ -233,10 +242,6 @@ class Engine:
 
     def _beside(self, sight: Sight, track: Track) -> bool:
         return is_near(sight.crop, [other for other in self._tracks if other is not track])
-
-
-def _as_crop(proposal: Proposal) -> Crop:
-    return proposal if isinstance(proposal, Crop) else crop_from_box(proposal)
 
 
 def _raw_face(number: int, sight: Sight) -> Face:

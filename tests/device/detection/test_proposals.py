@@ -12,7 +12,7 @@ import pytest
 from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame, State
-from fkp_edge.device.detection.proposals import MOST_LOOKED_AT, Proposals
+from fkp_edge.device.detection.proposals import MAX_LOOKED_AT, Proposals
 from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.model.interpreter import KeypointModel
@@ -25,12 +25,13 @@ def places(count: int) -> list[Crop]:
     return [Crop(50.0 * i, 40, 40) for i in range(count)]
 
 
-def looked_at(proposals: Proposals, crops: list[Crop]) -> list[Crop]:
+def looked_at(proposals: Proposals, crops: list[Crop], at_s: float = 0.0) -> list[Crop]:
     """Where somebody looks who finds no face anywhere."""
-    proposals.take(crops)
+    at_ns = round(at_s * 1e9)
+    proposals.take(crops, at_ns)
     seen = []
     while candidate := proposals.next():
-        proposals.no_face(candidate)
+        proposals.no_face(candidate, at_ns)
         seen.append(candidate.place)
     return seen
 
@@ -43,18 +44,25 @@ def test_places_without_a_face_have_their_turns_and_come_last() -> None:
     proposals, crops = Proposals(), places(10)
     looked_at(proposals, crops)
     new = Crop(25, 140, 40)
-    first = looked_at(proposals, [*crops, new])
-    second = looked_at(proposals, crops)
+    first = looked_at(proposals, [*crops, new], 1.0)
+    second = looked_at(proposals, crops, 2.0)
     assert first[0] == new
-    assert len(first) == 1 + MOST_LOOKED_AT
+    assert len(first) == 1 + MAX_LOOKED_AT
     assert {crop.x for crop in first[1:] + second} == {crop.x for crop in crops}
 
 
 def test_a_place_is_known_again_though_the_picture_trembles_but_not_at_another_tilt() -> None:
     proposals = Proposals()
     looked_at(proposals, places(1))
-    proposals.take([Crop(2, 41, 42), Crop(2, 41, 42, math.radians(30))])
+    proposals.take([Crop(2, 41, 42), Crop(2, 41, 42, math.radians(30))], 1_000_000_000)
     assert proposals.next().place.roll > 0
+
+
+def test_what_is_proposed_in_every_frame_is_looked_at_less_and_less_often() -> None:
+    proposals = Proposals()
+    looks = [at for at in range(30) if looked_at(proposals, places(1), at / 30)]
+    assert looks[:3] == [0, 3, 9]
+    assert len(looks) <= 5
 
 
 def test_another_picture_has_no_known_places() -> None:
@@ -99,4 +107,4 @@ def test_a_frame_looks_at_a_few_proposals_only(model: KeypointModel, tilted: tup
     frame = replace(tilted[0], grey=np.full_like(tilted[0].grey, 128))
     engine = Engine(model, FakeSearch([clutter(CLUTTER)]), EngineSettings())
     engine.process(frame)
-    assert len(engine.times.newest_ns("infer")) <= 4 * MOST_LOOKED_AT
+    assert len(engine.times.newest_ns("infer")) <= 4 * MAX_LOOKED_AT

@@ -1,0 +1,213 @@
+"""The finder's search, alone and with Haar beside it, with a finder that proposes what it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fkp_edge.core.geometry import Crop, crop_from_track
+from fkp_edge.core.observation import Frame, State
+from fkp_edge.device import image_detector
+from fkp_edge.device.detection import search as searches
+from fkp_edge.device.detection.everywhere import propose_everywhere
+from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch
+from fkp_edge.device.detection.search import InlineSearch, Method, SearchSettings, ThreadedSearch, open_search
+from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.errors import MissingPartError
+from fkp_edge.model.interpreter import KeypointModel
+
+FRAME_NS = 33_333_333
+SOMEWHERE = Crop(60, 60, 40)
+
+
+class StubFinder:
+    """Proposes the same crops in every frame that is not flat."""
+
+    def __init__(self, crops: Sequence[Crop] = ()) -> None:
+        self.crops = list(crops)
+        self.threads: list[str] = []
+        self.turns: list[int] = []
+        self.closed = 0
+
+    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Crop]:
+        self.threads.append(threading.current_thread().name)
+        return self.crops[:max_proposals] if grey.std() > 1 else []
+
+    def propose_part(self, grey: np.ndarray, turn: int, *, max_proposals: int = 5) -> list[Crop]:
+        self.turns.append(turn)
+        return []
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def crop_of(frame: Frame, model: KeypointModel) -> Crop:
+    return crop_from_track(frame.truth, model.mean_shape)
+
+
+def shown(frame: Frame, number: int, *, empty: bool = False) -> Frame:
+    grey = np.full_like(frame.grey, 128) if empty else frame.grey
+    return replace(frame, grey=grey, captured_ns=number * FRAME_NS, sequence=number)
+
+
+def test_a_face_is_tracked_in_the_frame_in_which_it_appears(model: KeypointModel, demo_frames: list[Frame]) -> None:
+    frame = demo_frames[0]
+    engine = Engine(model, FinderSearch(StubFinder([crop_of(frame, model)]), live=True))
+    states = [engine.process(shown(frame, i, empty=i < 5)).state for i in range(6)]
+    assert states == [State.SEARCHING] * 5 + [State.TRACKING]
+
+
+def test_each_look_sees_another_part_at_double_scale(demo_frames: list[Frame]) -> None:
+    finder = StubFinder()
+    search = FinderSearch(finder, live=True)
+    for frame in demo_frames[:5]:
+        search.look(frame)
+    assert finder.turns == [0, 1, 2, 3, 4]
+    assert search.count == 5
+
+
+def test_a_wrong_proposal_in_every_frame_is_looked_at_now_and_then(
+    model: KeypointModel, demo_frames: list[Frame]
+) -> None:
+    wrong = Crop(600, 440, 40)
+    engine = Engine(model, FinderSearch(StubFinder([wrong]), live=True))
+    for i in range(60):
+        engine.process(shown(demo_frames[0], i))
+    assert 0 < len(engine.times.newest_ns("infer")) <= 40
+
+
+def test_one_more_face_is_looked_for_in_a_thread_so_that_the_first_is_not_late(
+    model: KeypointModel, demo_frames: list[Frame]
+) -> None:
+    frame = demo_frames[0]
+    finder = StubFinder([crop_of(frame, model)])
+    search = FinderSearch(finder, live=True)
+    engine = Engine(model, search, EngineSettings(max_faces=2))
+    for i in range(30):
+        engine.process(shown(frame, i))
+    search.close()
+    assert finder.threads[0] == threading.current_thread().name
+    assert set(finder.threads[1:]) == {"search"}
+    assert search.count <= 12
+    assert finder.closed == 1
+
+
+def test_a_recording_waits_for_the_finder(model: KeypointModel, demo_frames: list[Frame]) -> None:
+    finder = StubFinder([crop_of(demo_frames[0], model)])
+    engine = Engine(model, FinderSearch(finder, live=False), EngineSettings(max_faces=2))
+    for i in range(12):
+        engine.process(shown(demo_frames[0], i))
+    assert set(finder.threads) == {threading.current_thread().name}
+
+
+def test_both_give_what_either_proposes() -> None:
+    frame = Frame(np.arange(4800, dtype=np.uint8).reshape(60, 80), 0, 0)
+    box = (1.0, 2.0, 30.0, 30.0)
+    search = BothSearch(FinderSearch(StubFinder([SOMEWHERE]), live=False), InlineSearch(lambda grey: [box]))
+    assert search.look(frame) == [SOMEWHERE, box]
+    assert search.look(replace(frame, captured_ns=FRAME_NS)) == [SOMEWHERE]  # Haar is not due yet
+    assert search.count == 3
+
+
+def test_both_do_not_wait_for_haar_in_live_video() -> None:
+    release = threading.Event()
+    haar = ThreadedSearch(lambda grey: (release.wait(20), [])[1])
+    search = BothSearch(FinderSearch(StubFinder([SOMEWHERE]), live=True), haar)
+    frame = Frame(np.arange(4800, dtype=np.uint8).reshape(60, 80), 0, 0)
+    assert [search.look(frame) for _ in range(3)] == [[SOMEWHERE]] * 3
+    assert haar.count == 1
+    release.set()
+    search.close()
+
+
+@pytest.fixture
+def with_finder(monkeypatch: pytest.MonkeyPatch) -> StubFinder:
+    """As if a finder shipped."""
+    finder = StubFinder()
+    monkeypatch.setattr(searches, "open_finder", lambda: finder)
+    return finder
+
+
+@pytest.mark.parametrize(
+    ("method", "live", "kind"),
+    [
+        ("haar", True, ThreadedSearch),
+        ("haar", False, InlineSearch),
+        ("finder", True, FinderSearch),
+        ("both", False, BothSearch),
+        ("both", True, BothSearch),
+    ],
+)
+@pytest.mark.usefixtures("with_finder")
+def test_the_method_says_what_searches(method: Method, live: bool, kind: type) -> None:
+    search = open_search(SearchSettings(method=method), StageTimes(), live=live)
+    assert type(search) is kind
+    search.close()
+
+
+@pytest.mark.usefixtures("with_finder")
+def test_without_a_score_haar_looks_alone() -> None:
+    search = open_search(SearchSettings(method="both"), StageTimes(), live=False, has_score=False)
+    assert type(search) is InlineSearch
+
+
+@pytest.mark.usefixtures("with_finder")
+def test_the_finder_needs_no_cascade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    open_search(SearchSettings(method="finder"), StageTimes(), live=True).close()
+    with pytest.raises(MissingPartError, match=r"CascadeClassifier.*--search finder"):
+        open_search(SearchSettings(method="both"), StageTimes(), live=True)
+
+
+class SeesDots:
+    """Proposes a crop around the brightest pixel, where one is bright and the picture is at most so large."""
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self.shapes: list[tuple[int, ...]] = []
+
+    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Crop]:
+        self.shapes.append(grey.shape)
+        y, x = np.unravel_index(int(grey.argmax()), grey.shape)
+        return [Crop(float(x), float(y), 20.0)] if grey.max() > 200 and max(grey.shape) <= self._largest else []
+
+
+@pytest.mark.parametrize("place", [(30, 30), (200, 320), (399, 639), (100, 480)])
+@pytest.mark.parametrize("largest", [2000, 500, 200])
+def test_everywhere_proposes_each_face_once_in_the_pictures_pixels(place: tuple[int, int], largest: int) -> None:
+    grey = np.zeros((400, 640), np.uint8)
+    grey[place] = 255
+    found = propose_everywhere(SeesDots(largest), grey, border=0.25)
+    assert [(crop.y, crop.x) for crop in found] == [place]
+
+
+def test_everywhere_looks_at_no_part_that_is_smaller_than_what_the_finder_sees() -> None:
+    finder = SeesDots(0)
+    propose_everywhere(finder, np.zeros((120, 160), np.uint8), border=0.25)
+    assert finder.shapes == [(180, 220)]
+
+
+@pytest.mark.parametrize("method", ["finder", "both"])
+def test_stills_verify_what_the_finder_proposes(
+    monkeypatch: pytest.MonkeyPatch, model: KeypointModel, demo_frames: list[Frame], method: Method
+) -> None:
+    frame = demo_frames[0]
+    finder = StubFinder([crop_of(frame, model), Crop(40, 40, 40)])
+    monkeypatch.setattr(image_detector, "open_finder", lambda: finder)
+    (face,) = StillFinder(model, StillSettings(method=method, border=0)).find(frame.grey)
+    assert np.abs(face.points - frame.truth).max() < 20
+
+
+def test_stills_ask_haar_where_the_finder_found_no_face(
+    monkeypatch: pytest.MonkeyPatch, model: KeypointModel, demo_frames: list[Frame]
+) -> None:
+    monkeypatch.setattr(image_detector, "open_finder", lambda: StubFinder([Crop(40, 40, 40)]))
+    assert len(StillFinder(model, StillSettings(method="both")).find(demo_frames[0].grey)) == 1
+    assert StillFinder(model, StillSettings(method="finder")).find(demo_frames[0].grey) == []
