@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from abc import ABC, abstractmethod
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Generic, TypeVar
 
@@ -15,7 +16,7 @@ from fkp_edge.core.closing import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.address import TcpAddress, UnixAddress, WebAddress
 from fkp_edge.stream.server.access import check_reach
-from fkp_edge.stream.server.sockets import bound_port, limit_buffers, listen, remove_socket_file
+from fkp_edge.stream.server.sockets import bound_port, identity, limit_buffers, listen, remove_socket_file
 
 __all__ = ["AcceptingServer"]
 
@@ -47,7 +48,9 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         self._address = (
             address if isinstance(address, UnixAddress) else replace(address, port=bound_port(self._listener))
         )
+        self._made = identity(address.path) if isinstance(address, UnixAddress) else None
         self._refused = 0
+        self._prepared: Future[None] = Future()
         self._lock = threading.Lock()
         self._closed = False
         self._closing = asyncio.Event()
@@ -88,7 +91,14 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         return f"<{type(self).__name__} {self._address} {state}>"
 
     def _start(self) -> None:
+        """Serves from now on; raises what `_prepare` does."""
         self._thread.start()
+        try:
+            self._prepared.result()
+        except BaseException:
+            self._closed = True
+            self._thread.join(JOIN_S)
+            raise
         _log.info("listening on %s", self._address)
 
     # All below runs on the server's thread.
@@ -120,11 +130,16 @@ class AcceptingServer(Closing, ABC, Generic[A]):
             self._loop.close()
             self._listener.close()
             if isinstance(self._address, UnixAddress):
-                remove_socket_file(self._address.path)
+                remove_socket_file(self._address.path, made=self._made)  # a successor may have its own there
             _log.info("closed %s", self._address)
 
     async def _serve(self) -> None:
-        await self._prepare()
+        try:
+            await self._prepare()
+        except Exception as error:  # for who started the thread
+            self._prepared.set_exception(error)
+            return
+        self._prepared.set_result(None)
         self._hear()
         await self._closing.wait()
         self._loop.remove_reader(self._listener)

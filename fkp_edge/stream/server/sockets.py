@@ -12,7 +12,7 @@ from pathlib import Path
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.address import PageAddress, TcpAddress, UnixAddress, WebAddress
 
-__all__ = ["bound_port", "limit_buffers", "listen", "remove_socket_file"]
+__all__ = ["bound_port", "identity", "limit_buffers", "listen", "remove_socket_file"]
 
 # What the kernel holds for a client that sleeps is stale when it wakes up. Linux doubles both SO_ sizes.
 SEND_BUFFER_BYTES = 16 * 1024
@@ -53,11 +53,20 @@ def limit_buffers(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def remove_socket_file(path: str) -> None:
-    """Removes the socket at `path`, and nothing that is not a socket."""
+def remove_socket_file(path: str, *, made: tuple[int, int] | None = None) -> None:
+    """Removes the socket at `path`, and nothing that is not a socket, or is another than `made` (see `identity`)."""
     with contextlib.suppress(OSError):
-        if _is_socket(path):
+        if _is_socket(path) and made in (None, identity(path)):
             Path(path).unlink()
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of what is at `path`; `None` where there is nothing."""
+    try:
+        found = Path(path).lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_socket(path: str) -> bool:
@@ -102,6 +111,7 @@ def _mode(path: Path) -> int:
 def _is_stale(path: str) -> bool:
     """Whether `path` is a socket that a killed process left behind: nobody listens on it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a listener that is stopped, with a full backlog, would never answer
         try:
             probe.connect(path)
         except ConnectionRefusedError:

@@ -46,6 +46,8 @@ class Guard:
             return _refuse(
                 403, f"a page of {origin[:100]!r} may not read this stream without a token (run with --token-file)"
             )
+        if _is_embedded_elsewhere(request):  # a picture or frame of another page: that sends no origin
+            return _refuse(403, "a page of another site may not show this without a token (run with --token-file)")
         return None
 
     def _knows_host(self, host: str) -> bool:
@@ -74,6 +76,12 @@ def _is_address(name: str) -> bool:
 
 def _same_origin(origin: str, request: web.Request) -> bool:
     return origin.lower() == f"{request.scheme}://{request.host}".lower()
+
+
+def _is_embedded_elsewhere(request: web.Request) -> bool:
+    """Whether a page of another site asks, and not a person who followed its link (Fetch Metadata, W3C)."""
+    headers = request.headers
+    return headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Dest") != "document"
 
 
 def _refuse(status: int, text: str) -> web.Response:

@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from aiohttp import web
+
+from fkp_edge.stream.web.masks import MaskedFrames
 
 __all__ = ["Connection", "Place", "Places", "place_of"]
 
@@ -124,6 +127,10 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)
         self.place.transport = transport
+
+    def set_parser(self, parser: Any, *args: Any, **options: Any) -> None:
+        """Called once a WebSocket has shaken hands."""
+        super().set_parser(cast(Any, MaskedFrames(parser)), *args, **options)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Leaves its place: not when `close` is called, since what is unsent then can hold the socket for ever."""

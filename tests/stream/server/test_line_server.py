@@ -294,3 +294,16 @@ def test_ipv6(hello):
 def test_an_address_of_another_machine_is_an_error(hello):
     with pytest.raises(StreamError, match=r"cannot listen on tcp://192.0.2.1:8765: .* expected an address of this"):
         LineServer(TcpAddress("192.0.2.1", 8765), lambda: hello, insecure=True)
+
+
+class Unprepared(LineServer):
+    """A server that cannot be prepared."""
+
+    async def _prepare(self) -> None:
+        raise OSError("no room")
+
+
+def test_what_keeps_a_server_from_serving_is_raised(hello):
+    with pytest.raises(OSError, match="no room"):
+        Unprepared(TcpAddress("127.0.0.1", 0), lambda: hello)
+    assert "fkp-edge-stream" not in [thread.name for thread in threading.enumerate()]

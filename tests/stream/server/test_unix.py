@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import stat
+import threading
 
 import pytest
 
@@ -54,6 +56,40 @@ def test_a_socket_that_a_killed_process_left_is_replaced(path, hello):
 def test_a_socket_in_use_is_refused(unix_server, path, hello):
     with pytest.raises(StreamError, match=rf"{path} is in use; stop the program that listens there"):
         LineServer(unix_server.address, lambda: hello)
+
+
+def test_a_socket_whose_owner_is_stopped_is_refused(path, hello):
+    """Its backlog is full: a connection to it would wait for ever."""
+    with contextlib.ExitStack() as opened:
+        owner = opened.enter_context(socket.socket(socket.AF_UNIX))
+        owner.bind(str(path))
+        owner.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client = opened.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(path))
+        refusals = []
+
+        def start() -> None:
+            try:
+                LineServer(UnixAddress(str(path)), lambda: hello).close()
+            except StreamError as error:
+                refusals.append(str(error))
+
+        starting = threading.Thread(target=start, daemon=True)
+        starting.start()
+        starting.join(2)
+        assert refusals
+        assert str(path) in refusals[0]
+
+
+def test_the_socket_of_a_successor_stays(unix_server, path, hello):
+    path.unlink()
+    with LineServer(UnixAddress(str(path)), lambda: hello) as successor:
+        unix_server.close()
+        with connect(str(successor.address)) as client:
+            assert next(client) == hello
 
 
 def test_a_file_that_is_no_socket_is_left_alone(path, hello):

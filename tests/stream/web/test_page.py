@@ -354,6 +354,24 @@ def test_another_hosts_name_and_another_pages_scripts_are_refused(serve, path):
     assert served.ask(path, Origin="http://evil.example")[0] == 403
 
 
+@pytest.mark.parametrize("dest", ["image", "iframe", "empty"])
+def test_pictures_are_not_shown_in_a_page_of_another_site(serve, dest):
+    served = serve(preview=False)
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": dest}
+    refusal = served.ask("/stream.mjpg", **elsewhere)
+    assert refusal[0] == 403
+    assert refusal != served.ask("/stream.mjpg")
+    assert served.ask("/", **elsewhere)[0] == 403
+    assert served.ask("/", **{**elsewhere, "Sec-Fetch-Dest": "document"})[0] == 200  # a link that somebody followed
+    assert served.ask("/", **{**elsewhere, "Sec-Fetch-Site": "same-origin"})[0] == 200
+
+
+def test_with_a_token_a_page_of_another_site_may_show_pictures(serve):
+    served = serve(token=TOKEN)
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}
+    assert served.ask(f"/?token={TOKEN}", **elsewhere)[0] == 200
+
+
 def test_with_a_token_the_device_may_have_any_name(serve):
     served = serve(token=TOKEN)
     assert (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -231,6 +232,20 @@ def test_frames_that_cannot_be_end_the_connection_and_nothing_else(open_sockets,
         frames(sock)  # until the server closes
         sockets.publish(line(1))
         assert next(reader).sequence == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("before", [b"", frame(b'{"type":"ping","client_ns":1}'), frame(bytes(126), opcode=9)])
+def test_a_frame_without_a_mask_ends_the_connection(open_sockets, together, before):
+    _, server = open_sockets()
+    sock = shake_hands(server)
+    data = before + b'\x81\x1d{"type":"ping","client_ns":7}'
+    for piece in [data] if together else [data[i : i + 1] for i in range(len(data))]:
+        with contextlib.suppress(OSError):
+            sock.sendall(piece)
+    found = frames(sock)
+    assert found[-1][:2] == (1002).to_bytes(2)  # protocol error
+    assert not any(b'"client_ns":7' in payload for payload in found)
 
 
 def test_a_client_too_many_is_turned_away(open_sockets, eventually):
