@@ -25,6 +25,7 @@ from mediapipe_network import MODEL, fetch_network, network_record
 from performance_page import PAGE, fill, table
 
 from fkp_edge.model.shipped import shipped_model
+from fkp_edge.model.shipped.catalogue import INSTRUCTIONS as CATALOGUE
 
 INSTRUCTIONS, ENGINE = (HERE / "results" / name for name in ("instructions.json", "engine_arm64.json"))
 TOLERANCE_PERCENT = 0.5
@@ -177,6 +178,10 @@ def update(roots: Path, network: Path) -> None:
     counts = {name: round(instructions.count(roots, board, [network])[0]) for name, board in BOARDS.items()}
     record["models"].append(network_record(network) | {"instructions": counts})
     INSTRUCTIONS.write_text(json.dumps(record, indent=1) + "\n")
+    shipped = {
+        each["sha256"]: each["instructions"] for each in record["models"] if each["model"].startswith("keypoints")
+    }
+    CATALOGUE.write_text(json.dumps(shipped, indent=1) + "\n")
     engine_arm64.main(roots, ENGINE)
     PAGE.write_text(fill(PAGE.read_text(), "arm64", page(record, json.loads(ENGINE.read_text()))))
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_FACES, MAX_THREADS, SEARCHES
+from fkp_edge.errors import InputError
 from fkp_edge.model.shipped import find_model
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "add_token",
     "add_trust",
     "faces",
+    "model",
     "percent",
     "positive",
     "seconds",
@@ -52,10 +54,9 @@ def add_token(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        type=find_model,
+        type=model,
         metavar="FILE.tflite",
-        help="model file, or the name of a shipped one: keypoints-int8 (default), keypoints-small-int8 or "
-        "keypoints68-int8; keypoints-float32 and keypoints68-float32 to compare with",
+        help="model file, or the name of a shipped one, which fkp-edge models lists (default: keypoints-int8)",
     )
     parser.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
     add_accelerator(parser)
@@ -87,6 +88,13 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-model-code", action="store_true", help="run the code that the float network's file carries, if any"
     )
+
+
+def model(text: str) -> Path:
+    try:
+        return find_model(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive(text: str) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
 
 from fkp_edge import __version__
 from fkp_edge.app.defaults import DEFAULT_STREAM
@@ -18,24 +18,22 @@ from fkp_edge.cli.arguments import (
     add_search,
     add_streams,
     add_token,
-    add_trust,
     faces,
+    model,
     percent,
     positive,
     seconds,
     some_seconds,
     threads,
 )
+from fkp_edge.cli.desktop_arguments import add_data_commands, add_desktop_commands
+from fkp_edge.cli.parser import Commands, Parser
 from fkp_edge.cli.terminal import forget_stdout, print_error
 from fkp_edge.errors import FkpEdgeError
-from fkp_edge.model.shipped import find_model
 
 __all__ = ["DEFAULT_STREAM", "build_parser", "main"]
 
 MODEL_PLACE = Path("/var/lib/fkp-edge/model.tflite")
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What `add_subparsers` gives; the library has no public name for it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,13 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print_error(error)
         return 2
+    except ModuleNotFoundError as error:
+        if os.environ.get("FKP_EDGE_DEBUG") or (missing := (error.name or "fkp_edge").partition(".")[0]) == "fkp_edge":
+            raise
+        print_error(
+            f"{sys.executable} has no module {missing}, which fkp-edge {args.command} needs; in a clone: make run, "
+            f"then .venv/bin/fkp-edge {args.command}; elsewhere: pip install fkp-edge"
+        )
+        return 2
     except KeyboardInterrupt:
         return 130
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(prog="fkp-edge", description="Face keypoints on a small board's camera.")
+    parser = Parser(prog="fkp-edge", description="Face keypoints on a small board's camera.")
     parser.add_argument("--version", action="version", version=f"fkp-edge {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -70,8 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_network_commands(commands)
     _add_bench(commands)
     _add_device_commands(commands)
-    _add_desktop_commands(commands)
-    _add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
+    add_desktop_commands(commands)
+    add_data_commands(commands.add_parser("data", help="look into labelled files; Kaggle's files and submission"))
     return parser
 
 
@@ -158,7 +164,7 @@ def _add_network_commands(commands: Commands) -> None:
     add_model(predict)
 
     evaluate = commands.add_parser("eval", help="accuracy of model files on labelled faces")
-    evaluate.add_argument("models", nargs="+", type=find_model, metavar="MODEL", help=".tflite file, or a shipped name")
+    evaluate.add_argument("models", nargs="+", type=model, metavar="MODEL", help=".tflite file, or a shipped name")
     add_data(evaluate, "labelled faces: a folder of .pts, of such folders, or Kaggle's CSV or zip, or its folder")
     evaluate.add_argument(
         "--crops",
@@ -175,7 +181,7 @@ def _add_network_commands(commands: Commands) -> None:
     add_accelerator(evaluate)
 
     verify = commands.add_parser("verify", help="golden cases of a model file on this device")
-    verify.add_argument("model", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    verify.add_argument("model", type=model, metavar="FILE", help="model file, or the name of a shipped one")
     add_accelerator(verify)
     verify.add_argument("--json", action="store_true", help="print every stage of every case as JSON")
 
@@ -226,47 +232,13 @@ def _add_bench(commands: Commands) -> None:
 def _add_device_commands(commands: Commands) -> None:
     _add_model_commands(commands.add_parser("model", help="change the model file that a service runs, and back"))
 
+    models = commands.add_parser("models", help="the networks that ship: points, size, accuracy, instructions")
+    models.add_argument("--json", action="store_true", help="print them as JSON")
+
     doctor = commands.add_parser("doctor", help="check this device; each finding with its fix")
     doctor.add_argument("--config", type=Path, metavar="FILE.toml", help="what run is given (default: the service's)")
-    doctor.add_argument("--model", type=find_model, metavar="FILE.tflite", help="instead of the configuration's")
+    doctor.add_argument("--model", type=model, metavar="FILE.tflite", help="instead of the configuration's")
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-
-def _add_desktop_commands(commands: Commands) -> None:
-    train = commands.add_parser("train", help="train a recipe (desktop; needs fkp-edge[train])")
-    train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
-    add_data(train, "folder that the recipe's folders lie in")
-    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
-    train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
-    add_trust(train)
-    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
-
-    convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
-    convert.add_argument(
-        "model", type=Path, metavar="MODEL", help="model.keras of a training run, your .keras or .h5, or a SavedModel"
-    )
-    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
-    add_data(convert, "folder with the labelled faces that the network was trained and validated on")
-    wanted = convert.add_mutually_exclusive_group(required=True)
-    wanted.add_argument(
-        "--out", type=Path, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
-    )
-    wanted.add_argument(
-        "--scan", type=Path, metavar="DIR", help="instead: which layers can lose filters, and what that costs"
-    )
-    convert.add_argument(
-        "--max-loss", type=percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
-    )
-    convert.add_argument(
-        "--edgetpu", action="store_true", help="also compile for the Edge TPU (needs the vendor's edgetpu_compiler)"
-    )
-    convert.add_argument(
-        "--require-all-mapped", action="store_true", help="refuse what the compiler leaves partly to the CPU"
-    )
-    add_trust(convert)
-    convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
-    convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    convert.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _add_model_commands(parser: argparse.ArgumentParser) -> None:
@@ -274,37 +246,10 @@ def _add_model_commands(parser: argparse.ArgumentParser) -> None:
     place_help = f"what the configuration's model key names (default: {MODEL_PLACE})"
 
     install = actions.add_parser("install", help="put a file there if it is good here; the one before is kept")
-    install.add_argument("file", type=find_model, metavar="FILE", help="model file, or the name of a shipped one")
+    install.add_argument("file", type=model, metavar="FILE", help="model file, or the name of a shipped one")
     install.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
     add_accelerator(install)
 
     rollback = actions.add_parser("rollback", help="take the file before again; twice is back")
     rollback.add_argument("place", type=Path, nargs="?", default=MODEL_PLACE, metavar="PLACE", help=place_help)
     add_accelerator(rollback)
-
-
-def _add_data_commands(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    file_help = "labelled faces: Kaggle's CSV or zip, MUCT's CSV, or a folder of .pts"
-
-    describe = actions.add_parser("describe", help="rows, missing values, spread, duplicates, suspicious labels")
-    describe.add_argument("file", type=Path, metavar="FILE", help=file_help)
-    describe.add_argument(
-        "--picture", type=Path, metavar="FILE.png", help="draw the mean face and the spread of points"
-    )
-    describe.add_argument("--json", action="store_true", help="print the description as JSON")
-
-    samples = actions.add_parser("samples", help="draw a sheet of faces with their points")
-    samples.add_argument("file", type=Path, metavar="FILE", help=file_help)
-    samples.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the sheet")
-    samples.add_argument("--count", type=positive, default=32, metavar="N", help="faces (default: 32)")
-    samples.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
-
-    submit = actions.add_parser("submit", help="predict Kaggle's test set and write the submission file")
-    add_model(submit)
-    submit.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
-    add_data(submit, "folder with Kaggle's test.csv or .zip and IdLookupTable.csv")
-    submit.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the submission")
-
-    kaggle = actions.add_parser("kaggle", help="fetch the competition's files through the kaggle client")
-    kaggle.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")

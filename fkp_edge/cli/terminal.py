@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["forget_stdout", "print_error", "print_result", "quiet_runtime", "to_json"]
 
 
-def print_error(error: Exception) -> None:
+def print_error(error: Exception | str) -> None:
     """One line on stderr, whatever the text holds."""
     from fkp_edge.core.journal import is_journal, with_level
 

@@ -93,21 +93,51 @@ _TYPES = {
 
 
 def _refuse_unknown(values: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    _refuse_unknown_in(values, kind, where, "", _places(kind))
+
+
+def _refuse_unknown_in(
+    values: dict[str, Any], kind: type[msgspec.Struct], where: str, table: str, places: dict[str, list[str]]
+) -> None:
+    """`table` is where `values` stand in the file; `places` has the tables of every key that the file may have."""
     hints = get_type_hints(kind)
+    here = f"{where} [{table}]" if table else where
     for key, value in values.items():
         if key not in hints:
-            if tables := [table for table, inner in hints.items() if _is_table(inner) and key in get_type_hints(inner)]:
-                raise InputError(f"{where}: unknown key {key!r}; it belongs into the table [{tables[0]}]")
-            near = difflib.get_close_matches(key, hints, n=1, cutoff=0)
-            raise InputError(f"{where}: unknown key {key!r}; did you mean {near[0]!r}? known: {', '.join(hints)}")
+            raise InputError(f"{here}: unknown key {key!r}; {_advice(key, hints, places)}")
         if get_origin(hints[key]) is Literal and isinstance(value, str) and value not in get_args(hints[key]):
             known = get_args(hints[key])
             near = difflib.get_close_matches(value, known, n=1, cutoff=0)
-            raise InputError(
-                f"{where}: {key} = {value!r}; did you mean {near[0]!r}? expected one of {', '.join(known)}"
-            )
+            raise InputError(f"{here}: {key} = {value!r}; did you mean {near[0]!r}? expected one of {', '.join(known)}")
         if isinstance(value, dict) and _is_table(hints[key]):
-            _refuse_unknown(value, hints[key], f"{where} [{key}]")
+            _refuse_unknown_in(value, hints[key], where, f"{table}.{key}" if table else key, places)
+
+
+def _places(kind: type[msgspec.Struct], table: str = "") -> dict[str, list[str]]:
+    """Key -> the tables that have it, "" for what stands above all tables."""
+    found: dict[str, list[str]] = {}
+    for key, hint in get_type_hints(kind).items():
+        found.setdefault(key, []).append(table)
+        if _is_table(hint):
+            for inner, tables in _places(hint, f"{table}.{key}" if table else key).items():
+                found.setdefault(inner, []).extend(tables)
+    return found
+
+
+def _advice(key: str, hints: dict[str, Any], places: dict[str, list[str]]) -> str:
+    """Where an unknown key belongs, or which one was meant: of this table first, then of the others."""
+
+    def place(other: str) -> str:
+        return f"into the table [{other}]" if other else "above all tables"
+
+    if key in places:
+        return f"it belongs {place(places[key][0])}"
+    near = difflib.get_close_matches(key, hints, n=1, cutoff=0.75)
+    elsewhere = [] if near else difflib.get_close_matches(key, places, n=1, cutoff=0.75)
+    if elsewhere:
+        return f"did you mean {elsewhere[0]!r}, which belongs {place(places[elsewhere[0]][0])}?"
+    near = near or difflib.get_close_matches(key, hints, n=1, cutoff=0)
+    return f"did you mean {near[0]!r}? known: {', '.join(hints)}"
 
 
 def _is_table(hint: Any) -> bool:

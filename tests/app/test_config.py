@@ -167,6 +167,10 @@ def test_the_option_allows_as_many_faces_as_the_engine() -> None:
     [
         ("sorce = 'demo'", r"unknown key 'sorce'; did you mean 'source'\? known: source, stream"),
         ("max_faces = 2", r"unknown key 'max_faces'; it belongs into the table \[tracking\]"),
+        ("[search]\nmax_faces = 2", r"\[search\]: unknown key 'max_faces'; it belongs into the table \[tracking\]$"),
+        ("[search]\nmax_face = 2", r"did you mean 'max_faces', which belongs into the table \[tracking\]\?$"),
+        ("min_cutof = 2", r"did you mean 'min_cutoff_hz', which belongs into the table \[smoothing\]\?$"),
+        ("[tracking]\nsource = 'demo'", r"\[tracking\]: unknown key 'source'; it belongs above all tables$"),
         ("[tracking]\nhold = 1", r"\[tracking\]: unknown key 'hold'; did you mean 'hold_s'\?"),
         ("[tracking]\nhold_s = -1", r"tracking\.hold_s = -1 cannot be used; expected a number >= 0\.0$"),
         (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,15 @@ def test_errors_of_several_lines_come_as_one(refused, tmp_path: Path):
     ("argv", "complaint"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["fly"], "invalid choice: 'fly'"),
+        (["fly"], "argument COMMAND: 'fly' is none of its values; expected one of run, "),
+        (["predit"], "argument COMMAND: 'predit' is none of its values; did you mean predict? expected one of run, "),
+        (["run", "--sorce", "demo"], "'--sorce' is not expected; did you mean --source?"),
+        (["data", "describe", "a.csv", "--pictur"], "argument --picture: expected one argument"),
+        (["data", "describe", "a.csv", "b.csv"], "'b.csv' is not expected; fkp-edge data describe --help lists"),
+        (
+            ["predict", "a.jpg", "--model", "keypoint-int8"],
+            "did you mean keypoints-int8? expected a .tflite file or one",
+        ),
         (["predict"], "the following arguments are required: PATH"),
         (["predict", "a.jpg", "--threads", "0"], "argument --threads: '0' is not a positive whole number"),
         (["predict", "a.jpg", "--threads", "two"], "argument --threads: 'two' is not a positive whole number"),
@@ -41,7 +51,7 @@ def test_errors_of_several_lines_come_as_one(refused, tmp_path: Path):
             "argument --max-loss: '0%' is not a percentage above 0, such as 1%",
         ),
         (["eval", "m.tflite"], "the following arguments are required: --data"),
-        (["eval", "m.tflite", "--data", ".", "--crops", "best"], "argument --crops: invalid choice: 'best'"),
+        (["eval", "m.tflite", "--data", ".", "--crops", "best"], "argument --crops: 'best' is none of its values;"),
         (["train", "r.toml", "--data", "."], "the following arguments are required: --out"),
     ],
 )
@@ -49,7 +59,18 @@ def test_wrong_arguments(capsys: pytest.CaptureFixture[str], argv: list[str], co
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
-    assert complaint in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("fkp-edge: error: ")
+    assert complaint in line
+
+
+def test_a_command_without_its_library_says_what_to_install():
+    lines = ["import sys", "sys.modules['numpy'] = None", "from fkp_edge.cli.main import main"]  # a Python without it
+    program = "; ".join([*lines, "sys.exit(main(['predict', 'a.jpg']))"])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"{sys.executable} has no module numpy, which fkp-edge predict needs; in a clone: make run" in line
 
 
 def test_a_copy_of_the_shipped_model_is_accepted(refused, tmp_path: Path):

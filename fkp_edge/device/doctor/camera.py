@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fkp_edge.device.doctor.finding import Finding, absent, fails, fine, warns
 from fkp_edge.device.doctor.machine import SERVICE_USER, Machine
+from fkp_edge.device.source_names import canonical_name
 
 __all__ = ["check_camera", "check_holders", "check_permissions"]
 
@@ -21,9 +22,12 @@ APT = "sudo apt install python3-picamera2"
 
 def check_camera(machine: Machine) -> Finding:
     """Whether the camera that the configuration names is there; with `auto`, whether any is."""
-    source = machine.source
+    source = canonical_name(machine.source)
     if source.startswith("v4l2:"):
         return _check_v4l2(machine, source)
+    if source == "usb":
+        found = ", ".join(f"/dev/{node}: {name}" for node, name in _usb_cameras(machine).items())
+        return fine(found) if found else fails("the source is a USB camera, and there is none", "plug it in")
     if source not in ("auto", "picamera"):
         return absent("the source is no camera: nothing to check")
     said = machine.probe("picamera2")

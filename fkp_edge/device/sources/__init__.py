@@ -6,6 +6,7 @@ import difflib
 import re
 from pathlib import Path
 
+from fkp_edge.device.source_names import ALIASES, NAMES, canonical_name
 from fkp_edge.device.sources.base import CameraSettings, Source
 from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
@@ -38,11 +39,6 @@ __all__ = [
 ]
 
 PIPES = ("gray", "yuv420")
-NAMES = ("auto", "picamera", "usb", "demo")
-ALIASES = {
-    **dict.fromkeys(("webcam", "camera", "v4l2"), "usb"),
-    **dict.fromkeys(("picamera2", "picam", "libcamera", "csi"), "picamera"),
-}
 
 
 def resolve_auto() -> str:
@@ -66,7 +62,7 @@ def resolve_source(text: str) -> str:
     Raises:
         SourceError: `auto` finds a Pi camera without picamera2, or there is no V4L2 camera.
     """
-    name = _canonical(text)
+    name = canonical_name(text)
     if name == "auto":
         return resolve_auto()
     if name == "usb":
@@ -75,23 +71,6 @@ def resolve_source(text: str) -> str:
             raise SourceError(f"source {text!r}: there is no USB camera; plug one in, or expected picamera or demo")
         return f"v4l2:{cameras[0]}"
     return name
-
-
-def _canonical(text: str) -> str:
-    """One name for each camera, however it is written; whatever else comes back as it is, files of such names too."""
-    name = text.lower()
-    if text in NAMES:
-        return text
-    if not text.startswith("/dev/") and Path(text).exists():
-        return text
-    if name in NAMES or name in ALIASES:
-        return ALIASES.get(name, name)
-    if re.fullmatch(r"\d{1,3}", text):
-        return f"v4l2:{int(text)}"
-    node = str(Path(text).resolve()) if text.startswith("/dev/v4l/") else text  # names that last, by port or serial
-    if match := re.fullmatch(r"/dev/video(\d{1,3})", node):
-        return f"v4l2:{match[1]}"
-    return text
 
 
 def reopens(source: Source) -> bool:
@@ -110,7 +89,7 @@ def check_source(text: str) -> None:
     Raises:
         InputError: see `open_source`.
     """
-    text = _canonical(text)
+    text = canonical_name(text)
     kind = text.split(":")[0]
     if kind == "v4l2":
         if not re.fullmatch(r"v4l2:\d{1,3}", text):

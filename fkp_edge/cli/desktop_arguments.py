@@ -1,0 +1,75 @@
+"""What the commands of the desktop take: train, convert, and data."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from fkp_edge.cli.arguments import add_data, add_model, add_trust, percent, positive, threads
+from fkp_edge.cli.parser import Commands
+
+__all__ = ["add_data_commands", "add_desktop_commands"]
+
+
+def add_desktop_commands(commands: Commands) -> None:
+    train = commands.add_parser("train", help="train a recipe (desktop; needs fkp-edge[train])")
+    train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
+    add_data(train, "folder that the recipe's folders lie in")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
+    train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
+    add_trust(train)
+    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
+
+    convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
+    convert.add_argument(
+        "model", type=Path, metavar="MODEL", help="model.keras of a training run, your .keras or .h5, or a SavedModel"
+    )
+    convert.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="TOML file (default: plain int8)")
+    add_data(convert, "folder with the labelled faces that the network was trained and validated on")
+    wanted = convert.add_mutually_exclusive_group(required=True)
+    wanted.add_argument(
+        "--out", type=Path, metavar="FILE.tflite", help="int8 file; float32 and the report go beside it"
+    )
+    wanted.add_argument(
+        "--scan", type=Path, metavar="DIR", help="instead: which layers can lose filters, and what that costs"
+    )
+    convert.add_argument(
+        "--max-loss", type=percent, metavar="P%", help="refuse what may lose more of the NME (default: the recipe's)"
+    )
+    convert.add_argument(
+        "--edgetpu", action="store_true", help="also compile for the Edge TPU (needs the vendor's edgetpu_compiler)"
+    )
+    convert.add_argument(
+        "--require-all-mapped", action="store_true", help="refuse what the compiler leaves partly to the CPU"
+    )
+    add_trust(convert)
+    convert.add_argument("--worst", type=Path, metavar="FILE.png", help="draw the faces that lost most")
+    convert.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    convert.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_data_commands(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    file_help = "labelled faces: Kaggle's CSV or zip, MUCT's CSV, or a folder of .pts"
+
+    describe = actions.add_parser("describe", help="rows, missing values, spread, duplicates, suspicious labels")
+    describe.add_argument("file", type=Path, metavar="FILE", help=file_help)
+    describe.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw the mean face and the spread of points"
+    )
+    describe.add_argument("--json", action="store_true", help="print the description as JSON")
+
+    samples = actions.add_parser("samples", help="draw a sheet of faces with their points")
+    samples.add_argument("file", type=Path, metavar="FILE", help=file_help)
+    samples.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the sheet")
+    samples.add_argument("--count", type=positive, default=32, metavar="N", help="faces (default: 32)")
+    samples.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+
+    submit = actions.add_parser("submit", help="predict Kaggle's test set and write the submission file")
+    add_model(submit)
+    submit.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
+    add_data(submit, "folder with Kaggle's test.csv or .zip and IdLookupTable.csv")
+    submit.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the submission")
+
+    kaggle = actions.add_parser("kaggle", help="fetch the competition's files through the kaggle client")
+    kaggle.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
