@@ -134,6 +134,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/soak_faults.py $(RESULTS)/soak_faults.json
 	.venv-dev/bin/python benchmarks/mean_face.py $(DATA) $(RESULTS)/pose.json
 	.venv-dev/bin/python benchmarks/engine_cost.py $(RESULTS)/engine_cost.json
+	.venv-dev/bin/python benchmarks/tracker_cost.py $(RESULTS)/tracker_cost.json
 	.venv-dev/bin/python benchmarks/start.py $(RESULTS)/start.json
 	.venv-dev/bin/python benchmarks/between_runs.py $(RESULTS)/between_runs.json
 	.venv-dev/bin/python benchmarks/growth.py $(RESULTS)/growth.json

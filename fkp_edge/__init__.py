@@ -28,9 +28,11 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # for checkers, who take it for typing's; that module is most of what this import would cost
 if TYPE_CHECKING:
+    from typing import Any
+
     from fkp_edge.app.config import RunConfig
     from fkp_edge.device.detection.search import SearchSettings
     from fkp_edge.device.runtime import SupervisionSettings

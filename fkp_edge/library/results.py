@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,8 +46,7 @@ class Pose(NamedTuple):
 UNKNOWN = Pose(math.nan, math.nan, math.nan)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Face:
+class Face(msgspec.Struct, frozen=True, eq=False):
     """One face: K named points in pixels of the picture, with a score, a box and the head's pose.
 
     `numpy.asarray(face)` is (K, 2); `face["nose_tip"]` one point; `len(face)` is K, 15 or 68.
@@ -71,7 +70,7 @@ class Face:
     """Yaw, pitch and roll in degrees."""
     held: bool
     """True where the face was not seen in this frame but a moment ago; its last points are repeated."""
-    schema: Schema = field(repr=False)
+    schema: Schema
     """The set of points that the network speaks."""
 
     @property
@@ -131,8 +130,7 @@ def _no_point(name: str, schema: Schema) -> InputError:
     return InputError(f"no point is called {name!r}; did you mean {near!r}? face.names has the {schema.size} names")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Result:
+class Result(msgspec.Struct, frozen=True, eq=False):
     """The faces in one picture: iterate over it, index it, take its length; in a notebook it shows itself.
 
     >>> import fkp_edge as fkp
@@ -145,7 +143,7 @@ class Result:
     """The best score first; of a `Tracker` in the order in which they were found."""
     picture: Picture
     """What was looked at, not copied: (H, W) or (H, W, channels) uint8."""
-    schema: Schema = field(repr=False)
+    schema: Schema
     """The set of points that the network speaks."""
     colors: Colors
     """Order of the picture's channels."""
@@ -212,8 +210,7 @@ class Result:
         return f"{len(self)} face{'' if len(self) == 1 else 's'} "
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class TrackResult(Result):
+class TrackResult(Result, frozen=True, eq=False):
     """The faces in one frame of a camera or video, given the frames before it.
 
     >>> import fkp_edge as fkp

@@ -20,6 +20,7 @@ from browser import CHROMIUM, Browser
 sys.path.pop(0)
 
 CLIENT = Path(__file__).resolve().parents[3] / "clients/fkp_edge.mjs"
+OVERLAY = Path(__file__).resolve().parents[3] / "examples/overlay_obs.html"
 PORTRAIT = Path(__file__).resolve().parents[3] / "fkp_edge/data/eileen_collins.jpg"
 TOKEN = "0123456789abcdef"
 RED = """(() => {{
@@ -138,6 +139,17 @@ def test_with_a_token_the_page_opens_and_without_it_does_not(page: Browser, tmp_
         page.choose_file("#file", PORTRAIT)
         page.wait_for("document.getElementById('answer').textContent.startsWith('a face at ')")
         assert [error for error in page.errors if "401 (Unauthorized)" not in error] == []
+
+
+def test_the_overlay_for_obs_draws_points_on_nothing(page: Browser, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with running(tmp_path, "--token-file", "token") as (url, _):
+        stream = f"{url.split('/?')[0].replace('http', 'ws')}/stream"
+        page.open(f"{OVERLAY.as_uri()}?token={TOKEN}&url={stream}")
+        red = RED.replace('getElementById("{canvas}")', 'querySelector("canvas")').replace("{{", "{").replace("}}", "}")
+        page.wait_for(f"{red}[0] > 50")
+        assert page.evaluate("document.querySelector('canvas').width") == 640
+        assert page.errors == []
 
 
 def test_the_javascript_client_reads_a_websocket_in_a_browser(page: Browser, tmp_path: Path) -> None:
