@@ -21,6 +21,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import Batch, BatchMaker, ahead
+from fkp_edge.train.history import append_line, keep_epochs, restore_newest
 from fkp_edge.train.losses import keypoint_loss, score_loss
 from fkp_edge.train.recipe import Recipe
 from fkp_edge.train.replicas import strategy_for
@@ -69,6 +70,7 @@ class Fitter:
         )
         self.checkpoints = tf.train.CheckpointManager(saved, str(self.out / "checkpoints"), max_to_keep=2)
         self._step = tf.function(self._shared_step)
+        self._shown: dict[str, str] = {}
 
     def _optimizer(self) -> keras.optimizers.Optimizer:
         total = self.recipe.fit.epochs * self.batches.steps
@@ -119,11 +121,8 @@ class Fitter:
 
     def resume(self) -> int:
         """Goes on from the newest checkpoint; the epochs already done (0 where there is none)."""
-        if self.checkpoints.latest_checkpoint:
-            self.checkpoints.checkpoint.restore(self.checkpoints.latest_checkpoint).expect_partial()
-            lines = self.history_file.read_text().splitlines() if self.history_file.exists() else []
-            kept = [line for line in lines if json.loads(line)["epoch"] <= int(self.epoch)]
-            self.history_file.write_text("".join(line + "\n" for line in kept))
+        restore_newest(self.checkpoints)
+        keep_epochs(self.history_file, int(self.epoch))
         return int(self.epoch)
 
     def run(self) -> keras.Model:
@@ -136,10 +135,12 @@ class Fitter:
 
     def _run_epoch(self, epoch: int, bar: tqdm[Any]) -> None:
         started, sums = time.monotonic(), np.zeros(3)
-        for batch in ahead(self.batches.epoch(epoch)):
+        for step, batch in enumerate(ahead(self.batches.epoch(epoch)), 1):
             self.before_step()
             values = self._step(Batch(*map(self._share, batch)))
             sums += [float(v) for v in values.values()]
+            self._shown["loss"] = f"{sums[0] / step:.3f}"
+            bar.set_postfix(self._shown, refresh=False)
             bar.update()
         if not np.isfinite(sums).all():
             raise InputError(f"the loss is not finite in epoch {epoch + 1}; lower fit.learning_rate in the recipe")
@@ -149,11 +150,10 @@ class Fitter:
         record |= {"epoch": epoch + 1, "seconds": time.monotonic() - started}
         if (epoch + 1) % EVALUATE_EVERY == 0 or epoch + 1 == self.recipe.fit.epochs:
             record["val_nme_percent"] = self.evaluate()
-            bar.set_postfix({"val NME %": f"{np.mean(list(record['val_nme_percent'].values())):.2f}"})
+            self._shown["val NME %"] = f"{np.mean(list(record['val_nme_percent'].values())):.2f}"
+        append_line(self.history_file, json.dumps(record).encode())
         self.epoch.assign(epoch + 1)
         self.checkpoints.save()
-        with self.history_file.open("a") as file:
-            file.write(json.dumps(record) + "\n")
 
     def evaluate(self) -> dict[str, float]:
         """NME in percent of the averaged model on each validation set, labels' crops."""

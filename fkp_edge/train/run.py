@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from fkp_edge import data
+from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import Schema, schema_named
 from fkp_edge.data import FaceSet
@@ -80,7 +81,7 @@ def train(
     validation = [data.load_one(data_dir / folder, schema) for folder in recipe.data.val]
     scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
     val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
-    _prepare_folder(out, recipe)
+    before = _prepare_folder(out, recipe)
     negatives = mine_negatives(scenes, propose)
     boxes = face_boxes([faces for faces, _ in sets], propose)
     training = [TrainingSet(faces, times, framing) for (faces, times), framing in zip(sets, boxes, strict=True)]
@@ -94,13 +95,27 @@ def train(
         out=out,
     )
     if resume:
-        fitter.resume()
+        _say_schedule(fitter.resume(), before.fit.epochs, recipe.fit.epochs)
     model = fitter.run()
     temperature = apply_temperature(model, val_scenes, propose) if val_scenes else 1.0
     figures = {faces.name: _evaluate(model, faces, schema) for faces in validation}
     save_trained(model, recipe, schema, {"score_temperature": temperature, "validation": figures}, out)
     plots.draw_run(out, model, validation, schema, figures)
     return TrainResult(out / "model.keras", figures)
+
+
+def _say_schedule(done: int, before: int, now: int) -> None:
+    """What a run that goes on with another number of epochs does."""
+    if done >= now:
+        log.warning("%d of %d epochs are done: nothing is left to train", done, now)
+    elif done and before != now:
+        log.warning(
+            "the run was planned for %d epochs and goes on after %d to %d: its learning rate jumps to the cosine that "
+            "ends there",
+            before,
+            done,
+            now,
+        )
 
 
 def _build(recipe: Recipe, schema: Schema, start: Path | None, trust_code: bool) -> keras.Model:
@@ -110,19 +125,18 @@ def _build(recipe: Recipe, schema: Schema, start: Path | None, trust_code: bool)
     return model
 
 
-def _prepare_folder(out: Path, recipe: Recipe) -> None:
-    """Makes `out` and notes the recipe there; what is resumed must be the same network."""
+def _prepare_folder(out: Path, recipe: Recipe) -> Recipe:
+    """Makes `out` and notes the recipe there; the one noted before, which must be of the same network."""
     noted = out / "recipe.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = msgspec.json.decode(noted.read_bytes(), type=Recipe) if noted.exists() else recipe
-        same = (before.network, before.schema) == (recipe.network, recipe.schema)
-        if same:
-            noted.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=1))
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"cannot use {out} for a run: {error}; name another --out") from error
-    if not same:
+    if (before.network, before.schema) != (recipe.network, recipe.schema):
         raise InputError(f"{out} holds a run of another network or schema; name another --out")
+    write_whole({noted: msgspec.json.format(msgspec.json.encode(recipe), indent=1)})
+    return before
 
 
 def _evaluate(model: keras.Model, faces: FaceSet, schema: Schema) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fkp_edge.core.files import read_bounded
+from fkp_edge.core.files import read_bounded, write_whole
 from fkp_edge.core.keypoints import IBUG68, Schema, from_ibug68, schema_named
 from fkp_edge.core.settings import Settings
 from fkp_edge.errors import InputError
@@ -36,7 +36,7 @@ def save_trained(
         "mean_shape": schema.mean_shape.tolist() if schema else [],
         "parameters": int(model.count_params()),
     } | results
-    (out / "model.json").write_text(json.dumps(described, indent=1) + "\n")
+    write_whole({out / "model.json": (json.dumps(described, indent=1) + "\n").encode()})
     partial.replace(path)
     return path
 

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import ahead
+from fkp_edge.train.history import append_line, restore_newest
 from fkp_edge.train.losses import keypoint_loss
 from fkp_edge.train.published.augment import augmented
 from fkp_edge.train.published.recipe import PublishedRecipe
@@ -104,11 +106,10 @@ class NetworkFit:
 
     def resume(self) -> None:
         """Goes on from the newest checkpoint, where there is one."""
-        if self.checkpoints.latest_checkpoint:
-            self.checkpoints.checkpoint.restore(self.checkpoints.latest_checkpoint).expect_partial()
+        if restore_newest(self.checkpoints):
             self.course.epochs = read_history(self.history_file, int(self.done))
         lines = [msgspec.json.encode(epoch) + b"\n" for epoch in self.course.epochs]
-        self.history_file.write_bytes(b"".join(lines))
+        write_whole({self.history_file: b"".join(lines)})
 
     def run(self) -> Epoch:
         """Trains until the course is over and leaves the model with its best weights; the best epoch."""
@@ -166,8 +167,7 @@ class NetworkFit:
             self.model.save_weights(partial)
             partial.replace(self.best_file)
         self.done.assign_add(1)
-        with self.history_file.open("ab") as file:
-            file.write(msgspec.json.encode(epoch) + b"\n")
+        append_line(self.history_file, msgspec.json.encode(epoch))
         self.checkpoints.save()
         self.course.epochs.append(epoch)
 

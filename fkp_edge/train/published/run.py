@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import Points
 from fkp_edge.data import FaceSet
@@ -132,7 +133,7 @@ def _prepare_folder(out: Path, recipe: PublishedRecipe | KnnRecipe, resume: bool
             if _identity(before) != _identity(recipe):
                 raise InputError(f"{out} holds a run of another network or other data; name another --out")
         out.mkdir(parents=True, exist_ok=True)
-        noted.write_bytes(msgspec.json.format(msgspec.json.encode(recipe), indent=1))
+        write_whole({noted: msgspec.json.format(msgspec.json.encode(recipe), indent=1)})
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"cannot use {out} for a run: {error}; name another --out") from error
 
