@@ -16,7 +16,15 @@ from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_opti
 from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
 from fkp_edge.device.detection.search import Search, check_search, open_search
 from fkp_edge.device.runtime import Runtime, Sink
-from fkp_edge.device.sources import check_source, open_source, reopens, resolve_source, what_it_gives, without_password
+from fkp_edge.device.sources import (
+    check_source,
+    lasting_source,
+    open_source,
+    reopens,
+    resolve_source,
+    what_it_gives,
+    without_password,
+)
 from fkp_edge.device.summary import Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine
@@ -90,7 +98,7 @@ def run_live(
     times = StageTimes()
     with ExitStack() as closing:
         publisher = closing.enter_context(Publisher(plan.publish, model, without_password(name), times))
-        opens = partial(open_source, name, pace=not config.fast, camera=config.camera)
+        opens = partial(open_source, lasting_source(name), pace=not config.fast, camera=config.camera)
         source = opens()
         not_running = closing.enter_context(ExitStack())
         not_running.callback(source.close)  # while it runs only the runtime knows whether it may be closed

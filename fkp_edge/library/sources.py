@@ -14,7 +14,7 @@ from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.runtime import Runtime, SupervisionSettings
-from fkp_edge.device.sources import CameraSettings, open_source, reopens, resolve_auto
+from fkp_edge.device.sources import CameraSettings, lasting_source, open_source, reopens, resolve_source
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
@@ -146,7 +146,7 @@ def track(
     supervision = chosen(supervision, SupervisionSettings)
     steady = smoothing_of(smoothing)
     network = load(model, threads=threads)
-    opens = partial(open_source, resolve_auto() if name == "auto" else name, pace=not fast, camera=camera)
+    opens = partial(open_source, lasting_source(resolve_source(name)), pace=not fast, camera=camera)
     times = StageTimes()
     seen: Seen = deque()
     with ExitStack() as opening:

@@ -14,7 +14,7 @@ from fkp_edge.device.sources.files import FolderSource, VideoSource
 from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
 from fkp_edge.device.sources.pipe import PipeSource, parse_pipe
 from fkp_edge.device.sources.url import SCHEMES, UrlSource, without_password
-from fkp_edge.device.sources.v4l2 import V4L2Source, list_cameras, pi_camera_nodes
+from fkp_edge.device.sources.v4l2 import V4L2Source, lasting_name, list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, SourceError
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "V4L2Source",
     "VideoSource",
     "check_source",
+    "lasting_source",
     "open_source",
     "reopens",
     "resolve_auto",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 PIPES = ("gray", "yuv420")
+LASTING = "/dev/v4l/"
+"""Where udev keeps the names of cameras that last, by port or serial number."""
 
 
 def resolve_auto() -> str:
@@ -73,6 +76,11 @@ def resolve_source(text: str) -> str:
     return name
 
 
+def lasting_source(text: str) -> str:
+    """`text`, or of v4l2:N the name by which that camera is found when it comes back under another number."""
+    return lasting_name(int(text.removeprefix("v4l2:"))) if re.fullmatch(r"v4l2:\d{1,3}", text) else text
+
+
 def reopens(source: Source) -> bool:
     """True for a camera, which may be opened again; a pipe's writer is gone for good, and the demo has its end."""
     return source.live and not isinstance(source, PipeSource | DemoSource)
@@ -98,7 +106,7 @@ def check_source(text: str) -> None:
         _, _, pipe = parse_pipe(text)
         if pipe is not None and not pipe.exists():
             raise InputError(f"source {text!r}: {pipe} does not exist; make it with mkfifo")
-    elif text not in NAMES and not _is_url(text):
+    elif text not in NAMES and not _is_url(text) and not text.startswith(LASTING):
         _check_path(text)
 
 
@@ -117,6 +125,8 @@ def open_source(text: str, *, pace: bool = True, camera: CameraSettings | None =
     check_source(text)
     text = resolve_source(text)
     camera = camera or CameraSettings()
+    if text.startswith(LASTING):
+        raise SourceError(f"{text} does not exist; plug the camera in, or name one that is there: `ls {LASTING}*`")
     if text == "demo":
         return DemoSource(pace=pace)
     if text == "picamera":

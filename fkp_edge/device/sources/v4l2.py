@@ -16,7 +16,7 @@ import cv2
 from fkp_edge.core.observation import Frame
 from fkp_edge.errors import SourceError
 
-__all__ = ["V4L2Source", "list_cameras", "pi_camera_nodes"]
+__all__ = ["V4L2Source", "lasting_name", "list_cameras", "pi_camera_nodes"]
 
 QUERYCAP = 0x80685600
 """ioctl VIDIOC_QUERYCAP, linux/videodev2.h."""
@@ -64,6 +64,20 @@ def list_cameras(folder: Path = Path("/dev")) -> list[int]:
 def pi_camera_nodes(folder: Path = Path("/dev")) -> list[Path]:
     """Video nodes of a Pi camera's sensor: it is there, and wants picamera2."""
     return [node for _, node in _nodes(folder) if _driver(node) in PI_SENSOR_DRIVERS]
+
+
+def lasting_name(index: int, folder: Path = Path("/dev")) -> str:
+    """The name under which a camera is found again that comes back under another number; else `v4l2:N`.
+
+    udev names cameras by what they are (maker, product, serial number) and by their port. The first finds a camera in
+    any port; of two alike without serial numbers only one has it, and the other is found by its port.
+    """
+    node = folder / f"video{index}"
+    for kind in ("by-id", "by-path"):
+        for link in sorted(folder.glob(f"v4l/{kind}/*")):
+            if link.resolve() == node.resolve():
+                return str(link)
+    return f"v4l2:{index}"
 
 
 class V4L2Source:

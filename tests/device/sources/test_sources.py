@@ -37,7 +37,7 @@ from fkp_edge.device.sources import (
 )
 from fkp_edge.device.sources.fakes import FakeVideoCapture
 from fkp_edge.device.sources.picamera import picamera_available
-from fkp_edge.device.sources.v4l2 import list_cameras, pi_camera_nodes
+from fkp_edge.device.sources.v4l2 import lasting_name, list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, MissingPartError, SourceError
 
 FRAMES = 60
@@ -534,3 +534,41 @@ def test_the_pi_camera_without_picamera2_says_what_to_install() -> None:
 def test_a_video_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none.mp4 does not exist; expected a video file, a folder of pictures or a"):
         VideoSource(tmp_path / "none.mp4")
+
+
+def plugged(folder: Path, number: int, *, serial: str | None, port: str) -> None:
+    """A camera as udev shows it: a node, a name by port, and one by serial number."""
+    node = folder / f"video{number}"
+    node.touch()
+    for kind, name in (("by-id", serial), ("by-path", port)):
+        (folder / f"v4l/{kind}").mkdir(parents=True, exist_ok=True)
+        if name:
+            link = folder / f"v4l/{kind}/{name}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(node)
+
+
+def test_a_camera_is_found_again_under_another_number(tmp_path: Path):
+    plugged(tmp_path, 0, serial="usb-maker-1234-video-index0", port="usb-0:1.2")
+    name = lasting_name(0, tmp_path)
+    (tmp_path / "video0").unlink()
+    assert not Path(name).exists()
+    plugged(tmp_path, 2, serial="usb-maker-1234-video-index0", port="usb-0:1.3")
+    assert Path(name).resolve() == tmp_path / "video2"
+
+
+def test_of_two_cameras_with_one_name_each_keeps_its_own(tmp_path: Path):
+    plugged(tmp_path, 0, serial="usb-maker", port="usb-0:1.2")
+    plugged(tmp_path, 1, serial="usb-maker", port="usb-0:1.3")
+    assert {Path(lasting_name(number, tmp_path)).resolve().name for number in (0, 1)} == {"video0", "video1"}
+
+
+def test_a_camera_without_a_lasting_name_has_its_number(tmp_path: Path):
+    (tmp_path / "video3").touch()
+    assert lasting_name(3, tmp_path) == "v4l2:3"
+
+
+def test_a_camera_that_is_not_plugged_in_is_named():
+    check_source("/dev/v4l/by-id/usb-none")  # it may come later
+    with pytest.raises(SourceError, match="usb-none"):
+        open_source("/dev/v4l/by-id/usb-none")
