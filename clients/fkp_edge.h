@@ -40,6 +40,7 @@ struct fkp_face {
     float pose[3];                   /* yaw, pitch, roll in degrees; NAN where the device does not know them */
     int point_count;
     float points[FKP_MAX_POINTS][2]; /* x, y in frame pixels */
+    int held;                        /* 1: not seen in this frame but a moment ago, its last points repeated */
 };
 
 struct fkp_message {
@@ -170,6 +171,13 @@ static int fkp_null(struct fkp_reader *r) {
     return 1;
 }
 
+static int fkp_true(struct fkp_reader *r) {
+    fkp_space(r);
+    if (r->end - r->at >= 4 && !memcmp(r->at, "true", 4)) return r->at += 4, 1;
+    fkp_skip(r, 0);
+    return 0;
+}
+
 /* Calls for each member of an object: `key` is its name, the value must be taken. */
 typedef void (*fkp_member)(struct fkp_reader *r, const char *key, void *target);
 
@@ -228,6 +236,7 @@ static void fkp_face_member(struct fkp_reader *r, const char *key, void *target)
     else if (!strcmp(key, "box")) {
         if (fkp_floats(r, face->box, 4) != 4) r->failed = 1;
     } else if (!strcmp(key, "points")) fkp_points(r, face);
+    else if (!strcmp(key, "held")) face->held = fkp_true(r);
     else if (!strcmp(key, "pose") && !fkp_null(r)) fkp_object(r, fkp_pose_member, face->pose);
     else if (strcmp(key, "pose")) fkp_skip(r, 0);
 }
@@ -379,6 +388,7 @@ static inline int fkp_parse_datagram(const void *datagram, size_t size, struct f
             face->points[j][1] = fkp_le_float(at + 40 + 8 * j);
         }
         face->point_count = (int)j;
+        if (face_bytes >= 40 + 8 * points) face->held = (int)(fkp_le(at + 36 + 8 * points, 4) & 1);
         if (!fkp_finite(face)) return FKP_E_FORMAT;
     }
     return FKP_OK;
@@ -391,6 +401,12 @@ static inline int fkp_parse_datagram(const void *datagram, size_t size, struct f
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#ifdef MSG_NOSIGNAL
+#define FKP_NO_SIGNAL MSG_NOSIGNAL /* a server that is gone must not end the program with SIGPIPE */
+#else
+#define FKP_NO_SIGNAL 0 /* macOS has an option of the socket instead */
+#endif
 
 struct fkp_stream {
     int socket;
@@ -408,6 +424,9 @@ static inline int fkp_connect(struct fkp_stream *stream, const char *host, const
     struct addrinfo wanted, *found, *place;
     char line[300];
     int size, small = 16384;
+#ifdef SO_NOSIGPIPE
+    int on = 1;
+#endif
     stream->socket = -1, stream->used = stream->taken = 0;
     memset(&wanted, 0, sizeof wanted);
     wanted.ai_socktype = SOCK_STREAM;
@@ -417,13 +436,16 @@ static inline int fkp_connect(struct fkp_stream *stream, const char *host, const
         if (stream->socket < 0) continue;
         /* a program that sleeps then finds little that is stale */
         setsockopt(stream->socket, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+#ifdef SO_NOSIGPIPE
+        setsockopt(stream->socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
         if (connect(stream->socket, place->ai_addr, place->ai_addrlen)) fkp_close(stream);
     }
     freeaddrinfo(found);
     if (stream->socket < 0) return FKP_E_HOST;
     if (token) {
         size = snprintf(line, sizeof line, "{\"type\":\"auth\",\"token\":\"%s\"}\n", token);
-        if (size >= (int)sizeof line || send(stream->socket, line, (size_t)size, 0) != size) {
+        if (size >= (int)sizeof line || send(stream->socket, line, (size_t)size, FKP_NO_SIGNAL) != size) {
             fkp_close(stream);
             return FKP_E_LOST;
         }

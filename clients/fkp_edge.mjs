@@ -50,11 +50,11 @@ export function decodeDatagram(bytes) {
     sent_ns: whole(24),
     state: STATES[bytes[36]],
     dropped: data.getUint32(32, true),
-    faces: Array.from({ length: faces }, (_, i) => decodeFace(data, 44 + i * faceBytes, points)),
+    faces: Array.from({ length: faces }, (_, i) => decodeFace(data, 44 + i * faceBytes, points, faceBytes)),
   };
 }
 
-function decodeFace(data, start, points) {
+function decodeFace(data, start, points, size) {
   const round = (value, steps) => Math.round(value * steps) / steps;
   const float = (at, steps = 100) => round(data.getFloat32(start + at, true), steps);
   const face = {
@@ -65,6 +65,7 @@ function decodeFace(data, start, points) {
   };
   if (![face.score, ...face.box, ...face.points.flat()].every(Number.isFinite))
     throw new ProtocolError("a datagram has coordinates that are not finite");
+  if (size >= 40 + 8 * points && data.getUint32(start + 36 + 8 * points, true) & 1) face.held = true;
   const [yaw, pitch, roll] = [24, 28, 32].map((at) => float(at, 10));
   return Number.isFinite(yaw + pitch + roll) ? { ...face, pose: { yaw, pitch, roll } } : face;
 }

@@ -58,6 +58,7 @@ GOLDEN: tuple[msgspec.Struct, ...] = (
     ObservationMessage(sequence=0, captured_ns=1, sent_ns=2, state="searching", dropped=0, faces=()),
     _SEEN,
     msgspec.structs.replace(_SEEN, sequence=6, state="held", faces=(_FACE, _SECOND)),
+    msgspec.structs.replace(_SEEN, sequence=7, faces=(_SECOND, msgspec.structs.replace(_FACE, held=True))),
     msgspec.structs.replace(_SEEN, sequence=2**53 + 1, state="no_camera", dropped=2**32 - 1, faces=()),
     Auth(token="0123456789abcdef"),  # noqa: S106 - an example
     Ping(client_ns=2**63 - 1),
@@ -113,6 +114,7 @@ def type_text(hint: Any) -> str:
         (r"^tuple\[int, int\] \| None$", "[integer, integer] or null"),
         (r"^Pose \| None$", "object or absent"),
         (r"^Literal\[(.*)\]$", r"\1"),
+        ("^bool$", "boolean or absent"),
         ("^int$", "integer"),
         ("^float$", "number"),
         ("^str$", "string"),

@@ -57,8 +57,8 @@ def _read(path: Path) -> list[Followed]:
             open_runs, size = {}, message.frame_size or size  # another run of the device: its ids and clock are others
             continue
         for face in message.faces if message.state == "tracking" else ():
-            if not all(0 <= x < size[0] and 0 <= y < size[1] for x, y in face.points):
-                continue  # cut by the picture's edge: the network guesses the rest
+            if face.held or not all(0 <= x < size[0] and 0 <= y < size[1] for x, y in face.points):
+                continue  # held, or cut by the picture's edge: the network guesses the rest
             run = open_runs.get(face.id)
             gap = message.captured_ns - run[-1][0] if run else 0
             if run is None or gap > LONGEST_GAP_NS or len(run[-1][1].points) != len(face.points):

@@ -55,6 +55,8 @@ class Face:
     """(K, 2), frame pixels, in the order of the model's schema."""
     pose: tuple[float, float, float] | None = None
     """Yaw (positive to the subject's left), pitch (up) and roll (towards the subject's left shoulder) in degrees."""
+    held: bool = False
+    """Whether it was not seen in this frame but a moment ago; its last points are repeated."""
 
     def enlarged(self, factor: int) -> Face:
         """This face in a picture whose sides are `factor` times as long."""
@@ -74,5 +76,6 @@ class Observation:
     """Of the frame."""
     state: State
     faces: tuple[Face, ...] = ()
+    """Those seen in the frame, then those held."""
     dropped: int = 0
     """Frames skipped since the observation before."""

@@ -119,10 +119,10 @@ class Face(msgspec.Struct, frozen=True, eq=False):
         )
 
 
-def as_face(seen: SeenFace, schema: Schema, *, held: bool = False) -> Face:
+def as_face(seen: SeenFace, schema: Schema) -> Face:
     """What the engine saw, as users get it."""
     pose = Pose(*seen.pose) if seen.pose else UNKNOWN
-    return Face(seen.id, seen.score, seen.box, seen.points, pose, held, schema)
+    return Face(seen.id, seen.score, seen.box, seen.points, pose, seen.held, schema)
 
 
 def _no_point(name: str, schema: Schema) -> InputError:

@@ -10,7 +10,7 @@ import msgspec
 
 from fkp_edge.core.closing import Closing
 from fkp_edge.core.keypoints import Schema
-from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.core.observation import Frame, Observation
 from fkp_edge.core.settings import Settings, parse_settings
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.timing import StageTimes
@@ -124,8 +124,7 @@ class Tracker(Closing):
 
 def as_result(observation: Observation, picture: Picture, schema: Schema, colors: Colors) -> TrackResult:
     """What the engine saw, as users get it."""
-    held = observation.state is State.HELD
-    faces = tuple([as_face(face, schema, held=held) for face in observation.faces])
+    faces = tuple([as_face(face, schema) for face in observation.faces])
     return TrackResult(
         faces,
         picture,

@@ -16,6 +16,7 @@ static void print_face(const struct fkp_face *face) {
     printf("]");
     if (isfinite(face->pose[0] + face->pose[1] + face->pose[2]))
         printf(",\"pose\":{\"yaw\":%.1f,\"pitch\":%.1f,\"roll\":%.1f}", face->pose[0], face->pose[1], face->pose[2]);
+    if (face->held) printf(",\"held\":true");
     printf("}");
 }
 

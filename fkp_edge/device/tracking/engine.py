@@ -7,6 +7,7 @@ nothing depends on that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -88,11 +89,10 @@ class Engine:
         self._last_sequence = frame.sequence
         self._follow(frame)
         self._find(frame)
-        faces = tuple(track.face for track in self._tracks if track.seen)
-        state = State.TRACKING if faces else State.HELD if self._tracks else State.SEARCHING
-        if state is State.HELD:
-            faces = tuple(track.face for track in self._tracks)
-        return Observation(frame.sequence, frame.captured_ns, state, faces, dropped)
+        seen = tuple(track.face for track in self._tracks if track.seen)
+        held = tuple(replace(track.face, held=True) for track in self._tracks if not track.seen)
+        state = State.TRACKING if seen else State.HELD if held else State.SEARCHING
+        return Observation(frame.sequence, frame.captured_ns, state, seen + held, dropped)
 
     def _follow(self, frame: Frame) -> None:
         """Looks where each face is expected, and forgets those that were not seen for long."""

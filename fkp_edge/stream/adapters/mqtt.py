@@ -18,7 +18,7 @@ import msgspec
 from fkp_edge.core.closing import Closing
 from fkp_edge.errors import MissingPartError, StreamError
 from fkp_edge.stream.protocol.address import MqttAddress
-from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
+from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode, without_clock
 from fkp_edge.stream.server.access import check_reach
 
 try:
@@ -53,6 +53,7 @@ class MqttSender(Closing):
         check_reach(address, token=None, insecure=insecure)
         self._address = address
         self._hello = hello
+        self._told: Hello | None = None
         self._state: tuple[str, int] | None = None
         self._last: MQTTMessageInfo | None = None
         self._dropped = 0
@@ -84,6 +85,9 @@ class MqttSender(Closing):
         if not self._client.is_connected():
             self._dropped += 1
             return
+        if self._told != (said := without_clock(self._hello())):
+            self._told = said
+            self._retain("hello", encode(self._hello()).rstrip(b"\n"))
         state = (message.state, len(message.faces))
         if state != self._state:
             self._state = state
@@ -129,7 +133,8 @@ class MqttSender(Closing):
             _log.info("connected to %s", self._address)
             self._last = None
             self._retain("availability", b"online")
-            self._retain("hello", encode(self._hello()).rstrip(b"\n"))
+            self._told = without_clock(hello := self._hello())
+            self._retain("hello", encode(hello).rstrip(b"\n"))
             if self._state is not None:
                 self._retain("state", _state(self._state))
             for topic, config in self._discovery():

@@ -21,7 +21,14 @@ from fkp_edge.stream.protocol.address import (
 )
 from fkp_edge.stream.protocol.datagrams import MAX_DATAGRAM_BYTES, decode_datagram
 from fkp_edge.stream.protocol.lines import LineBuffer
-from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, Auth, Hello, ObservationMessage, encode
+from fkp_edge.stream.protocol.messages import (
+    MAX_SERVER_LINE_BYTES,
+    Auth,
+    Hello,
+    ObservationMessage,
+    encode,
+    without_clock,
+)
 
 __all__ = ["LostError", "Transport", "dial", "silence"]
 
@@ -160,7 +167,7 @@ class _Datagrams:
         if isinstance(message, ObservationMessage):
             return self._hello is not None
         before, self._hello = self._hello, message
-        return before is None or _same(before) != _same(message)
+        return before is None or without_clock(before) != without_clock(message)
 
     def send(self, line: bytes) -> None:  # noqa: ARG002 - one interface for all transports
         raise StreamError(f"{self._address} carries no questions; connect to a tcp, unix or ws stream to ping")
@@ -182,10 +189,6 @@ def _bind_datagrams(address: UdpAddress, timeout_s: float) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _same(hello: Hello) -> tuple[object, ...]:
-    return hello.model_sha256, hello.points, hello.frame_size, hello.source
 
 
 def silence(address: Address, timeout_s: float) -> LostError:

@@ -34,6 +34,8 @@ STATES: tuple[StateName, ...] = ("searching", "tracking", "held", "no_camera")
 _HEADER = struct.Struct("<4sBBH")
 _OBSERVATION = struct.Struct("<QQQIBBHHH")
 _FACE = struct.Struct("<If4f3f")
+_FLAGS = struct.Struct("<I")
+"""After the points: bit 0, held."""
 
 
 def encode_datagram(message: Hello | ObservationMessage) -> bytes:
@@ -69,6 +71,7 @@ def decode_datagram(data: bytes) -> Hello | ObservationMessage:
 
 def _observation(message: ObservationMessage) -> bytes:
     points = len(message.faces[0].points) if message.faces else 0
+    flags = any(face.held for face in message.faces)  # only where needed: a face is as long as it always was
     head = _OBSERVATION.pack(
         message.sequence,
         message.captured_ns,
@@ -76,11 +79,11 @@ def _observation(message: ObservationMessage) -> bytes:
         min(message.dropped, 2**32 - 1),
         STATES.index(message.state),
         len(message.faces),
-        _FACE.size + 8 * points,
+        _FACE.size + 8 * points + flags * _FLAGS.size,
         points,
         0,
     )
-    return head + b"".join(_face(face) for face in message.faces)
+    return head + b"".join(_face(face) + (_FLAGS.pack(face.held) if flags else b"") for face in message.faces)
 
 
 def _face(face: FaceMessage) -> bytes:
@@ -122,10 +125,13 @@ def _decode_faces(data: bytes, start: int, faces: int, face_bytes: int, points: 
         if not (math.isfinite(score) and all(map(math.isfinite, values))):
             raise StreamError("a datagram has coordinates that are not finite; expected pixels")
         x, y, width, height = values[:4]
+        end = _FACE.size + 8 * points
+        flags = _FLAGS.unpack_from(data, at + end)[0] if face_bytes >= end + _FLAGS.size else 0
         yield FaceMessage(
             id=number,
             score=round(score, 3),
             box=(x, y, width, height),
             points=tuple(zip(values[4::2], values[5::2], strict=True)),
             pose=Pose(yaw=yaw, pitch=pitch, roll=roll) if math.isfinite(yaw + pitch + roll) else None,
+            held=bool(flags & 1),
         )

@@ -31,6 +31,7 @@ __all__ = [
     "from_face",
     "from_observation",
     "printable",
+    "without_clock",
 ]
 
 PROTOCOL = 1
@@ -49,7 +50,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Hello(_Message, frozen=True, kw_only=True, tag="hello"):
-    """The first line that a client gets."""
+    """The first line that a client gets; comes again where what it says has changed, such as a null frame size."""
 
     protocol: int = PROTOCOL
     """Version of the protocol that the server speaks."""
@@ -91,6 +92,8 @@ class FaceMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """K pairs x, y in frame pixels, integers at pixel centres, in the order of `hello.points`."""
     pose: Pose | None = None
     """Absent where the device does not know it."""
+    held: bool = False
+    """True where the face was not seen in this frame but a moment ago, its last points repeated; absent where seen."""
 
 
 class ObservationMessage(_Message, frozen=True, kw_only=True, tag="observation"):
@@ -103,11 +106,12 @@ class ObservationMessage(_Message, frozen=True, kw_only=True, tag="observation")
     sent_ns: int
     """Monotonic clock of the device when this was published, nanoseconds."""
     state: StateName
-    """`held`: the face was not seen in this frame but a moment ago; its last points are repeated."""
+    """`tracking`: at least one face was seen in this frame. `held`: none was, but a moment ago; the last points are
+    repeated."""
     dropped: int
     """Frames skipped since the observation before, 0 or more."""
     faces: tuple[FaceMessage, ...]
-    """Empty while searching and without a camera."""
+    """Those seen in this frame, then those held; empty while searching and without a camera."""
 
 
 class Auth(_Message, frozen=True, kw_only=True, tag="auth"):
@@ -158,6 +162,11 @@ _decoder: msgspec.json.Decoder[ServerMessage | ClientMessage] = msgspec.json.Dec
 def encode(message: ServerMessage | ClientMessage) -> bytes:
     """`message` as one JSON line that ends in a newline."""
     return msgspec.json.encode(message) + b"\n"
+
+
+def without_clock(hello: Hello) -> Hello:
+    """What stays the same in a hello that is said again."""
+    return msgspec.structs.replace(hello, server_ns=0)
 
 
 def decode_server(line: bytes) -> ServerMessage:
@@ -219,6 +228,7 @@ def from_face(face: Face) -> FaceMessage:
         box=(x, y, width, height),
         points=tuple((round(px, 2), round(py, 2)) for px, py in face.points.tolist()),
         pose=None if face.pose is None else Pose(**dict(zip(_ANGLES, (round(a, 1) for a in face.pose), strict=True))),
+        held=face.held,
     )
 
 

@@ -15,7 +15,16 @@ from typing import NamedTuple
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.lines import LineBuffer
-from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES, Auth, ErrorMessage, Pong, decode_client, encode
+from fkp_edge.stream.protocol.messages import (
+    MAX_CLIENT_LINE_BYTES,
+    Auth,
+    ErrorMessage,
+    Hello,
+    Pong,
+    decode_client,
+    encode,
+    without_clock,
+)
 from fkp_edge.stream.server.access import same_token
 
 __all__ = ["Limits", "LineClient", "Serving"]
@@ -39,7 +48,9 @@ class Limits(NamedTuple):
 class Serving(NamedTuple):
     """What a client needs of its server."""
 
-    hello: Callable[[], bytes]
+    hello: Callable[[], Hello]
+    said: Callable[[], Hello | None]
+    """What a hello says now, but for its clock; none before the first line."""
     newest: Callable[[], tuple[int, bytes]]
     """The newest line and its number; 0 before the first."""
     gone: Callable[[LineClient, StreamError | OSError | None], None]
@@ -61,6 +72,7 @@ class LineClient:
         self._answer = b""
         self._seen = 0
         self._greeted = False
+        self._told: Hello | None = None
         self._reason: StreamError | OSError | None = None
         self._refused = False
         self._closed = False
@@ -88,6 +100,10 @@ class LineClient:
             if self._loop.time() - self._moved_s > self._serving.limits.stall_s:
                 self.close(StreamError(f"it took nothing for {self._serving.limits.stall_s:g} s"))
         elif self._greeted and not self._refused and number != self._seen:
+            if self._is_news(self._serving.said()):
+                self._say_hello()  # before the line: its points are to be read with this
+                if self._unsent or self._closed:
+                    return
             self._seen = number
             self._send(line)
 
@@ -103,9 +119,22 @@ class LineClient:
 
     def _greet(self) -> None:
         self._greeted = True
-        self._send(self._serving.hello())
+        self._say_hello()
         if not self._unsent:
             self._send_next()
+
+    def _say_hello(self) -> None:
+        hello = self._serving.hello()
+        self._told = without_clock(hello)
+        self._send(encode(hello))
+
+    def _is_news(self, said: Hello | None) -> bool:
+        if said is None or said is self._told:
+            return False
+        if said != self._told:
+            return True
+        self._told = said  # so that the next look is quick
+        return False
 
     def _send(self, data: bytes) -> None:
         """Hands `data` to the kernel; what it does not take now follows when it will."""

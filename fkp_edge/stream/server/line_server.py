@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.address import TcpAddress, UnixAddress
-from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, ErrorMessage, Hello, encode
+from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, ErrorMessage, Hello, encode, without_clock
 from fkp_edge.stream.server.base import AcceptingServer
 from fkp_edge.stream.server.connection import Limits, LineClient, Serving
 
@@ -47,7 +47,7 @@ class LineServer(AcceptingServer[TcpAddress | UnixAddress]):
 
         Args:
             address: what to bind; port 0 takes a free one.
-            hello: called for each client, on the server's thread; must return quickly.
+            hello: called for each client and line, on the server's thread; must return quickly.
             max_clients: those that come after are refused with an error line.
             token: what clients must send first; a Unix socket asks for none, its file's mode says who may.
             insecure: allows to bind beyond loopback without a token: anybody on the network can watch.
@@ -60,13 +60,15 @@ class LineServer(AcceptingServer[TcpAddress | UnixAddress]):
         self._most = max_clients
         self._clients: set[LineClient] = set()
         self._serving = Serving(
-            hello=lambda: encode(hello()),
+            hello=hello,
+            said=lambda: self._said,
             newest=lambda: self._newest,
             gone=self._leave,
             token=None if isinstance(address, UnixAddress) else token,
             limits=limits or Limits(),
         )
         self._newest: tuple[int, bytes] = (0, b"")
+        self._said: Hello | None = None
         self._waking = False
         self._start()
 
@@ -130,5 +132,8 @@ class LineServer(AcceptingServer[TcpAddress | UnixAddress]):
     def _wake(self) -> None:
         self._waking = False  # before `_newest` is read: a line published in between wakes once more
         number, line = self._newest
+        said = without_clock(self._serving.hello())
+        if said != self._said:
+            self._said = said
         for client in tuple(self._clients):
             client.offer(number, line)

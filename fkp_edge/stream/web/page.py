@@ -14,7 +14,7 @@ from aiohttp import web
 
 from fkp_edge.core.keypoints import Schema
 from fkp_edge.errors import FkpEdgeError
-from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
+from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode, without_clock
 from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_c
 from fkp_edge.stream.web.newest import Newest
 from fkp_edge.stream.web.pictures import Effect, Grey, JpegEncoder, quiet_executor
@@ -153,8 +153,7 @@ class LivePage:
             number, view = await self._views.after(number)
             if view is None:
                 return
-            if hello.frame_size is None:
-                hello = self._parts.hello()
+            if without_clock(hello) != without_clock(hello := self._parts.hello()):
                 await peer.send(encode(hello).decode())
             jpeg = b""
             if view.grey is not None:

@@ -19,6 +19,7 @@ from fkp_edge.stream.protocol.messages import (
     Pong,
     decode_client,
     encode,
+    without_clock,
 )
 from fkp_edge.stream.web.newest import Newest
 
@@ -102,7 +103,7 @@ class LineSockets:
     """The handler of a route, and what it sends."""
 
     def __init__(self, hello: Callable[[], Hello]) -> None:
-        """`hello` is called for each client, on the server's thread."""
+        """`hello` is called for each client and line, on the server's thread."""
         self._newest: Newest[str] = Newest()
         self._hello = hello
         self._seen: dict[Peer, int] = {}
@@ -142,11 +143,20 @@ class LineSockets:
         return peer.socket
 
     async def _send_all(self, peer: Peer) -> None:
-        await peer.send(encode(self._hello()).decode())
+        told = await self._greet(peer, None)
         number = 0
         while True:
             number, text = await self._newest.after(number)
             if text is None:
                 return
+            told = await self._greet(peer, told)
             await peer.send(text)
             self._seen[peer] = number
+
+    async def _greet(self, peer: Peer, told: Hello | None) -> Hello:
+        """Says hello where what it says is not what was `told`; gives what the client knows now."""
+        hello = self._hello()
+        said = without_clock(hello)
+        if said != told:
+            await peer.send(encode(hello).decode())
+        return said

@@ -102,6 +102,7 @@ def test_holds_a_covered_face_with_its_last_points_and_keeps_its_id(
     held = engine.process(grey(demo_frames[1]))
     again = engine.process(demo_frames[2])
     assert (held.state, again.state) == (State.HELD, State.TRACKING)
+    assert [face.held for observation in (seen, held, again) for face in observation.faces] == [False, True, False]
     assert np.array_equal(held.faces[0].points, seen.faces[0].points)
     assert again.faces[0].id == seen.faces[0].id
 

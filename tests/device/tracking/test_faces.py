@@ -128,3 +128,14 @@ def test_one_that_leaves_does_not_disturb_the_other(play) -> None:
     (face,) = observations[-1].faces
     assert nearest(face, side_by_side(0)) == 0
     assert face.id == next(f.id for f in observations[0].faces if nearest(f, side_by_side(0)) == 0)
+
+
+def test_a_face_that_is_covered_is_held_beside_one_that_is_seen(model: KeypointModel, detector: HaarDetector) -> None:
+    engine = Engine(model, InlineSearch(detector.detect), EngineSettings(max_faces=2))
+    places = side_by_side(0)
+    for i in range(30):
+        both = engine.process(Frame(compose(places), i * FRAME_NS, i))
+    assert [face.held for face in both.faces] == [False, False]
+    one = engine.process(Frame(compose(places[:1]), 30 * FRAME_NS, 30))
+    assert (one.state, [face.held for face in one.faces]) == (State.TRACKING, [False, True])
+    assert {face.id for face in one.faces} == {face.id for face in both.faces}

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+import msgspec
 import pytest
 
 from fkp_edge.errors import StreamError
@@ -34,15 +35,15 @@ def test_hello_comes_without_any_observation(server, join):
 
 
 def test_the_hello_is_made_for_each_client(hello):
-    clocks = iter((1, 2))
+    clock = [1]
 
     def greet() -> Hello:
-        return Hello(model="", model_sha256="", points=(), frame_size=None, source="", server_ns=next(clocks))
+        return msgspec.structs.replace(hello, server_ns=clock[0])
 
     with LineServer(TcpAddress("127.0.0.1", 0), greet) as server:
-        for expected in (1, 2):
+        for clock[0] in (1, 2):
             with connect(str(server.address)) as client:
-                assert next(client).server_ns == expected
+                assert next(client).server_ns == clock[0]
 
 
 def test_clients_that_read_get_every_line(server, join, line):
@@ -307,3 +308,20 @@ def test_what_keeps_a_server_from_serving_is_raised(hello):
     with pytest.raises(OSError, match="no room"):
         Unprepared(TcpAddress("127.0.0.1", 0), lambda: hello)
     assert "fkp-edge-stream" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_client_before_the_first_frame_learns_its_size(hello, line):
+    size = [None]
+    with (
+        LineServer(TcpAddress("127.0.0.1", 0), lambda: msgspec.structs.replace(hello, frame_size=size[0])) as server,
+        connect(str(server.address)) as client,
+    ):
+        assert next(client).frame_size is None
+        server.publish(line(1))
+        assert next(client).sequence == 1
+        size[0] = (640, 480)
+        server.publish(line(2))
+        assert next(client).frame_size == (640, 480)
+        assert next(client).sequence == 2
+        server.publish(line(3))
+        assert next(client).sequence == 3

@@ -6,6 +6,7 @@ import socket
 import threading
 import urllib.request
 
+import msgspec
 import pytest
 
 pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import Pong, WebAddress, connect, encode
+from fkp_edge.stream.web import LineSockets
 from fkp_edge.stream.web.server import READ_BYTES, WebLimits, WebServer
 
 TOKEN = "0123456789abcdef"
@@ -285,3 +287,18 @@ def test_the_kernel_is_asked_for_little_at_a_time():
     with WebServer(WebAddress("127.0.0.1", 0), [web.get("/", answer)], end=lambda: None) as server:
         urllib.request.urlopen(f"http://{server.address.place}/", timeout=10).close()
     assert asked == [(READ_BYTES, 256 * 1024)]
+
+
+def test_a_client_before_the_first_frame_learns_its_size(hello, line):
+    size = [None]
+    sockets = LineSockets(lambda: msgspec.structs.replace(hello, frame_size=size[0]))
+    with (
+        WebServer(WebAddress("127.0.0.1", 0), sockets.routes("/"), end=sockets.close) as server,
+        connect(str(server.address)) as client,
+    ):
+        assert next(client).frame_size is None
+        size[0] = (640, 480)
+        sockets.publish(line(1))
+        assert [next(client).frame_size, next(client).sequence] == [(640, 480), 1]
+        sockets.publish(line(2))
+        assert next(client).sequence == 2
