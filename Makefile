@@ -13,7 +13,11 @@ RESULTS := benchmarks/results
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
 
+WEB := $(or $(findstring --web,$(ARGS)),$(findstring ws://,$(ARGS)),$(findstring wss://,$(ARGS)))
+
 run: $(DEVICE) ## camera -> keypoints on tcp://127.0.0.1:8765; where no camera is, the bundled demo (ARGS="--source ...")
+	@$(if $(WEB),.venv/bin/python -c "import aiohttp" 2>/dev/null || { echo "installing what pages need into .venv"; \
+	  .venv/bin/pip install --quiet --disable-pip-version-check -c .venv/constraints.txt -e '.[web]'; })
 	@.venv/bin/fkp-edge run $(ARGS)
 
 device-env: $(DEVICE) ## the device part in .venv, without TensorFlow

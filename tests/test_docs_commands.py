@@ -96,6 +96,7 @@ WAYS: dict[str, Run | Left] = {
     "fkp-edge run --no-smoothing --record me.jsonl": Run({**DEMO, "me.jsonl": "new.jsonl"}),
     "fkp-edge tune me.jsonl --plot tune.png": Run(),
     'make run ARGS="--source v4l2:0"': Left(CAMERA),
+    'make run ARGS="--web 127.0.0.1:8080 --preview"': Left("serves a page until Ctrl-C; tests/stream/web does so"),
     'make run ARGS="--source clip.mp4"': Run({'make run ARGS="': "fkp-edge run --stream tcp://127.0.0.1:0 ", '"': ""}),
     'make run ARGS="--source pictures/ --sheet out.png"': Run(
         {'make run ARGS="': "fkp-edge run --fast --stream tcp://127.0.0.1:0 ", '"': ""}

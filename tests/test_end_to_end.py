@@ -299,3 +299,22 @@ def test_a_pipe_that_falls_silent_does_not_keep_a_run_from_ending() -> None:
         process.terminate()
         assert process.wait(20) == 0
         assert b"frames            1 (0 dropped)" in process.stdout.read()
+
+
+def test_ctrl_c_ends_what_runs_until_it_is_stopped_with_0_and_what_it_cuts_short_with_130(tmp_path: Path) -> None:
+    with running(tmp_path, "--source", "demo", "--loop") as (process, url):
+        watcher = subprocess.Popen([*COMMAND, "watch", url], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        assert "15 points" in watcher.stdout.readline()
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.wait(timeout=20) == 0
+        watcher.stdout.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    command = [*COMMAND, "bench", "--seconds", "600"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as bench:
+        assert bench.stderr.readline()
+        bench.send_signal(signal.SIGINT)
+        said = bench.stderr.read()
+        assert bench.wait(timeout=20) == 130
+    assert said.splitlines()[-1] == "fkp-edge bench: cut short"
+    assert "Traceback" not in said

@@ -39,6 +39,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     effect: str = ""
     record: str = ""
     fast: bool = False
+    loop: bool = False
     sheet: str = ""
     json: bool = False
     model: str = "keypoints-int8"

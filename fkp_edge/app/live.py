@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
 from fkp_edge.device.detection.search import Search, check_search, open_search
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.sources import (
+    LoopedSource,
+    Source,
     check_source,
     lasting_source,
     open_source,
@@ -36,6 +39,8 @@ from fkp_edge.stream.recording.recording import check_recording
 __all__ = ["RunPlan", "plan_run", "run_live"]
 
 DEMO_SHEET = Path("fkp-demo.png")
+PAGE_OPENS_S = 60.0
+"""How long the demo plays on for somebody who is still to open its page."""
 DEMO_EVERY = 24
 """Frames from one picture of that sheet to the next: 16 show the whole demo."""
 
@@ -99,7 +104,8 @@ def run_live(
     with ExitStack() as closing:
         publisher = closing.enter_context(Publisher(plan.publish, model, without_password(name), times))
         opens = partial(open_source, lasting_source(name), pace=not config.fast, camera=config.camera)
-        source = opens()
+        again = _another_round(config, name, publisher)
+        source: Source = LoopedSource(opens, again) if again else opens()
         not_running = closing.enter_context(ExitStack())
         not_running.callback(source.close)  # while it runs only the runtime knows whether it may be closed
         search = open_search(config.search, times, live=source.live, has_score=model.has_score)
@@ -119,21 +125,47 @@ def run_live(
                     tell(line)
                 if given := what_it_gives(source):
                     tell(f"{source.name} gives {given}")
+                if not model.has_score:
+                    tell(_without_score(model.file.path.name, config))
                 not_running.pop_all()
                 runtime.run()
         except Exception:
             with suppress(OSError):  # the error is what counts, also where nobody reads the summary
-                done(_completed(summary, runtime, search))
+                done(_completed(summary, runtime, search, engine, config.tracking.found_score))
             raise
-        done(_completed(summary, runtime, search))
+        done(_completed(summary, runtime, search, engine, config.tracking.found_score))
         if sheet and sheet_path and summary.frames:
             sheet.save(sheet_path)
             tell(f"annotated frames: {sheet_path}")
 
 
-def _completed(summary: Summary, runtime: Runtime, search: Search) -> Summary:
+def _without_score(name: str, config: RunConfig) -> str:
+    """What to expect of a network that does not say whether it sees a face."""
+    return (
+        f"{name} has no score: whatever Haar proposes counts as a face, and only Haar says, every "
+        f"{config.tracking.verify_every_s:g} s, whether it still is one; expect points where no face is"
+    )
+
+
+def _another_round(config: RunConfig, name: str, publisher: Publisher) -> Callable[[], bool] | None:
+    """Whether what ends begins again: always with --loop, the demo also while somebody looks at its page.
+
+    None for what has no end, or is read once.
+    """
+    if name == "picamera" or name.startswith(("v4l2:", "gray:", "yuv420:")) or "://" in name:
+        return None
+    if config.loop:
+        return lambda: True
+    if name != "demo" or config.fast or not config.web:
+        return None
+    opened_s = time.monotonic()
+    return lambda: publisher.viewers > 0 or time.monotonic() - opened_s < PAGE_OPENS_S
+
+
+def _completed(summary: Summary, runtime: Runtime, search: Search, engine: Engine, found_score: float) -> Summary:
     """`summary` with what its owners counted."""
     summary.searches = search.count
+    summary.best_proposal, summary.found_score = engine.best_proposal, found_score
     summary.refused, summary.reopened = runtime.refused, runtime.reopened
     return summary
 

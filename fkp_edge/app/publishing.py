@@ -107,6 +107,11 @@ class Publisher(Closing):
                 self._page = self._open_page(options, options.page, times, opened)
             self._opened = opened.pop_all()
 
+    @property
+    def viewers(self) -> int:
+        """Who looks at the page now."""
+        return 0 if self._page is None else self._page.viewers
+
     def introduction(self, command: str) -> Sequence[str]:
         """Lines that say where observations go; `command` is how this program was called."""
         watch = f"{command} watch"

@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"then .venv/bin/fkp-edge {args.command}; elsewhere: pip install fkp-edge"
         )
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # what runs until it is stopped, such as run and watch, ends with 0 itself
+        print(f"fkp-edge {args.command}: cut short", file=sys.stderr)
         return 130
 
 
@@ -100,6 +101,7 @@ def _add_run(commands: Commands) -> None:
         help="write the stream there too, or to FILE-2 and so on where it exists; .gz compresses it",
     )
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
+    run.add_argument("--loop", action="store_true", help="play the demo, a video or a folder again and again")
     run.add_argument("--threads", type=threads, help="CPU threads of the network (default: 1)")
     run.add_argument("--max-faces", type=faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
     run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")

@@ -40,6 +40,10 @@ class Summary:
         """Frames that were no pictures, or older than one before; set by whoever owns the runtime."""
         self.reopened = 0
         """Times that a camera was opened again; set likewise."""
+        self.best_proposal: tuple[float, float] | None = None
+        """Best score of a proposed face and its side in pixels, None where none was proposed; set by the engine's."""
+        self.found_score: float | None = None
+        """Score from which a proposal is a face; set likewise, None where nobody did."""
         self._highest_id = 0
         self._jitter = _Jitter()
 
@@ -77,11 +81,22 @@ class Summary:
             "searches": self.searches,
             "first_keypoints_s": self.first_face_s,
             "jitter_px": self.jitter_px,
+            "best_proposal": self.best_proposal and {"score": self.best_proposal[0], "side_px": self.best_proposal[1]},
             "stages_ms": {
                 name: {"count": count, "p50": p50, "p95": p95}
                 for name, (count, p50, p95) in self._times.percentiles_ms().items()
             },
         }
+
+    def _why_none(self) -> str:
+        """Why no face was followed, and what to do."""
+        if self.best_proposal is None:
+            return "none was proposed; come nearer, into the light, and look at the camera"
+        score, side = self.best_proposal
+        return (
+            f"the best proposal scored {score:.2f} at {side:.0f} pixels, below found_score = {self.found_score:g}; "
+            "come nearer or into the light, or lower found_score in [tracking]"
+        )
 
     def table(self) -> str:
         """The summary as text."""
@@ -92,6 +107,8 @@ class Summary:
             ("states", shares),
             ("faces", f"{f['faces']} followed; whole-frame searches: {f['searches']}"),
         ]
+        if not self.ids and self.found_score is not None:
+            rows.append(("no face", self._why_none()))
         if self.refused or self.reopened:
             rows.append(("camera", f"opened again {self.reopened} times; {self.refused} frames were not usable"))
         if self.first_face_s is not None:

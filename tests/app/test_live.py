@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from fkp_edge.cli.main import main
 from fkp_edge.data.portrait import portrait
 from fkp_edge.device.sources import FakeCamera
 from fkp_edge.errors import MissingPartError
-from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 
 
@@ -51,3 +52,41 @@ def test_photographs_on_the_page_share_an_edge_tpu_which_opens_once_only(
     grey = np.asarray(cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY))
     assert len(PageFinder(RunConfig(), model)(grey)) == 1
     assert len(asked) == opened
+
+
+class Page(NamedTuple):
+    """How many look at a page."""
+
+    viewers: int
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "viewers", "again"),
+    [
+        ("demo", {}, 0, None),
+        ("demo", {"loop": True}, 0, True),
+        ("clip.mp4", {"loop": True}, 0, True),
+        ("demo", {"web": "127.0.0.1:8080"}, 1, True),
+        ("demo", {"web": "127.0.0.1:8080"}, 0, False),
+        ("demo", {"web": "127.0.0.1:8080", "fast": True}, 1, None),
+        ("clip.mp4", {"web": "127.0.0.1:8080"}, 1, None),
+        ("v4l2:0", {"loop": True}, 0, None),
+        ("gray:64x48", {"loop": True}, 0, None),
+        ("rtsp://camera/", {"loop": True}, 0, None),
+    ],
+)
+def test_what_begins_again_at_its_end(
+    monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any], viewers: int, again: bool | None
+) -> None:
+    monkeypatch.setattr(live, "PAGE_OPENS_S", 0.0)
+    asked = live._another_round(RunConfig(**options), name, Page(viewers))
+    assert (asked and asked()) is again
+
+
+def test_a_network_without_a_score_is_announced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(KeypointModel, "has_score", property(lambda _: False))
+    assert main(["run", "--source", "demo", "--fast", "--stream", "tcp://127.0.0.1:0"]) == 0
+    assert "keypoints-int8.tflite has no score: " in capsys.readouterr().err

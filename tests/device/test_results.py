@@ -64,6 +64,17 @@ def test_the_table_tells_of_a_camera_that_had_faults_only(demo_frames: list[Fram
     assert (summary.figures()["reopened"], summary.figures()["refused"]) == (2, 7)
 
 
+def test_a_run_without_a_face_says_how_near_the_best_proposal_was(demo_frames: list[Frame]) -> None:
+    summary = Summary(FKP15.mean_shape, StageTimes())
+    summary(demo_frames[0], Observation(0, 0, State.SEARCHING))
+    assert "no face" not in summary.table()  # nobody said what counts as one
+    summary.found_score = 0.9
+    assert "none was proposed" in summary.table()
+    summary.best_proposal = (0.624, 31.4)
+    assert "scored 0.62 at 31 pixels, below found_score = 0.9" in summary.table()
+    assert summary.figures()["best_proposal"] == {"score": 0.624, "side_px": 31.4}
+
+
 def test_jitter_ignores_a_constant_offset(demo_frames: list[Frame]) -> None:
     summary = Summary(FKP15.mean_shape, StageTimes())
     for frame in demo_frames[:20]:  # the face stands still

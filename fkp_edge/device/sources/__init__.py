@@ -11,6 +11,7 @@ from fkp_edge.device.sources.base import CameraSettings, Source
 from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
 from fkp_edge.device.sources.files import FolderSource, VideoSource
+from fkp_edge.device.sources.looped import LoopedSource
 from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
 from fkp_edge.device.sources.pipe import PipeSource, parse_pipe
 from fkp_edge.device.sources.url import SCHEMES, UrlSource, without_password
@@ -23,6 +24,7 @@ __all__ = [
     "FakeCamera",
     "FakePicamera2",
     "FolderSource",
+    "LoopedSource",
     "PicameraSource",
     "PipeSource",
     "Source",
@@ -83,7 +85,7 @@ def lasting_source(text: str) -> str:
 
 def reopens(source: Source) -> bool:
     """True for a camera, which may be opened again; a pipe's writer is gone for good, and the demo has its end."""
-    return source.live and not isinstance(source, PipeSource | DemoSource)
+    return source.live and not isinstance(source, PipeSource | DemoSource | LoopedSource)
 
 
 def what_it_gives(source: Source) -> str:

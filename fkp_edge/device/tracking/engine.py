@@ -79,6 +79,8 @@ class Engine:
         self._proposals = Proposals()
         self._last_sequence = -1
         self._shape: tuple[int, ...] = ()
+        self.best_proposal: tuple[float, float] | None = None
+        """The best score that a proposal got, and the side of its crop in frame pixels; None before any."""
 
     def process(self, frame: Frame) -> Observation:
         """What is seen in `frame`, given the frames before it."""
@@ -190,6 +192,8 @@ class Engine:
                 continue
             sight = look_at(self._model, frame.grey, candidate.crop, self.times)
             candidate.looks += 1
+            if self.best_proposal is None or sight.score > self.best_proposal[0]:
+                self.best_proposal = (sight.score, candidate.crop.side)
             if not agree(candidate.crop, sight.crop) and candidate.looks < MOST_LOOKS:
                 candidate.crop = sight.crop
                 self._proposals.put_back(candidate)

@@ -90,6 +90,11 @@ class LivePage:
         self._last: ObservationMessage | None = None
         self._last_frame_s: float | None = None
 
+    @property
+    def viewers(self) -> int:
+        """Pages and pictures that are open; read from any thread."""
+        return self._viewers
+
     def publish(self, message: ObservationMessage, line: bytes, grey: Grey | None) -> None:
         """Shows an observation and the frame it was made of, which nobody writes to again. Waits for nobody."""
         if grey is not None:

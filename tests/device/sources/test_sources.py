@@ -22,6 +22,7 @@ from fkp_edge.device.sources import (
     FakeCamera,
     FakePicamera2,
     FolderSource,
+    LoopedSource,
     PicameraSource,
     PipeSource,
     Source,
@@ -572,3 +573,30 @@ def test_a_camera_that_is_not_plugged_in_is_named():
     check_source("/dev/v4l/by-id/usb-none")  # it may come later
     with pytest.raises(SourceError, match="usb-none"):
         open_source("/dev/v4l/by-id/usb-none")
+
+
+def test_a_looped_source_goes_on_while_it_is_wanted_and_never_back(folder: Path) -> None:
+    rounds = iter([True, True, False])
+    source = LoopedSource(lambda: FolderSource(folder, pace=False), lambda: next(rounds))
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    assert [frame.sequence for frame in frames] == list(range(3 * FRAMES))
+    assert all(a.captured_ns < b.captured_ns for a, b in pairwise(frames))
+    assert np.array_equal(frames[0].grey, frames[FRAMES].grey)
+    assert source.read() is None
+    source.close()
+    assert not reopens(source)
+
+
+def test_a_looped_source_without_a_frame_ends() -> None:
+    source = LoopedSource(lambda: FakeCamera([]), lambda: True)
+    assert source.read() is None
+
+
+def test_the_looped_demo_is_live_and_is_not_taken_for_a_camera() -> None:
+    source = LoopedSource(lambda: DemoSource(pace=True), lambda: True)
+    assert source.live
+    assert not reopens(source)
+    source.close()
+    assert source.read() is None
