@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from fkp_edge.errors import MissingPartError, StreamError
-from fkp_edge.stream.client.transports import RECEIVE_BUFFER_BYTES, LostError, silence
+from fkp_edge.stream.client.transport import RECEIVE_BUFFER_BYTES, LostError, silence
 from fkp_edge.stream.protocol.address import WebAddress
 from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, printable
 
@@ -42,6 +42,7 @@ class WebSocketTransport:
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._reading: asyncio.Task[bytes | None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
         self._closed = False
         try:
             self._session, self._socket = self._loop.run_until_complete(self._open(token))
@@ -65,17 +66,30 @@ class WebSocketTransport:
                     self._dispose()
 
     def send(self, line: bytes) -> None:
+        """Sends a line; while another thread reads, that thread's loop does so, and nobody waits for it."""
+        text = line.decode()
         with self._lock:
             if self._closed:
                 raise LostError(f"cannot send to {self._address}: it is closed; connect again")
-            sending = self._socket.send_str(line.decode())
             if self._reading is not None:
-                asyncio.run_coroutine_threadsafe(sending, self._loop).result(self._timeout_s)
+                self._loop.call_soon_threadsafe(self._send_soon, text)
                 return
             try:
-                self._loop.run_until_complete(sending)
-            except OSError as error:
-                raise LostError(f"cannot send to {self._address}: {error}; connect again") from error
+                self._loop.run_until_complete(asyncio.wait_for(self._socket.send_str(text), self._timeout_s))
+            except OSError as error:  # a time-out is one
+                why = str(error) or f"it took nothing for {self._timeout_s:g} s"
+                raise LostError(f"cannot send to {self._address}: {why}; connect again") from error
+
+    def _send_soon(self, text: str) -> None:
+        """On the loop; where the connection is lost, who reads is told."""
+
+        async def send() -> None:
+            with contextlib.suppress(OSError):
+                await self._socket.send_str(text)
+
+        task = self._loop.create_task(send())
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     def close(self) -> None:
         with self._lock:
@@ -146,6 +160,10 @@ class WebSocketTransport:
             self._loop.close()
 
     async def _close(self) -> None:
+        sending = tuple(self._sending)
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
         await self._socket.close()
         await self._end(self._session)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -12,7 +13,8 @@ from aiohttp import WSCloseCode, web
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import WebAddress, connect, encode
-from fkp_edge.stream.client.transports import LostError, dial
+from fkp_edge.stream.client.transport import LostError
+from fkp_edge.stream.client.transports import dial
 from fkp_edge.stream.web.server import WebServer
 
 
@@ -75,3 +77,25 @@ def test_a_server_that_is_no_websocket_is_named():
         pytest.raises(StreamError, match="answered 200; expected a WebSocket of fkp-edge there"),
     ):
         connect(str(server.address), reconnect=False)
+
+
+def test_questions_of_one_thread_and_reading_in_another_do_not_wait_for_each_other(speaking, eventually):
+    """A question can come when a line has, and the reader's loop stands still until it reads again."""
+    heard: list[str] = []
+
+    async def answer(socket: web.WebSocketResponse) -> None:
+        async for message in socket:
+            heard.append(message.data)
+            await socket.send_str("{}")
+
+    transport = dial(speaking(answer), token=None, timeout_s=5.0)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.extend(iter(transport.next_line, None)))
+    reader.start()
+    for _ in range(2000):
+        transport.send(b"{}")
+    eventually(lambda: len(heard) == 2000)
+    transport.close()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert read
