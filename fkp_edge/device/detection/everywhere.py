@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop, box_around, iou
-from fkp_edge.device.detection.finder_search import Finds
 
-__all__ = ["propose_everywhere"]
+__all__ = ["Finds", "parts_of", "propose_everywhere", "propose_part"]
+
+Part = tuple[int, int, NDArray[np.uint8]]
+"""Left and top of a part of a picture, and its pixels."""
 
 MAX_WHOLE, MAX_PART = 8, 4
 """Proposals of the whole picture, and of each part."""
@@ -25,6 +27,18 @@ SAME = 0.5
 """Intersection over union from which two proposals are of one face."""
 
 
+class Finds(Protocol):
+    """What a finder can do."""
+
+    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5) -> list[Crop]:
+        """Crops that may hold a face in `grey` (H, W), the best first."""
+        ...
+
+    def close(self) -> None:
+        """Lets the network go; twice is fine."""
+        ...
+
+
 def propose_everywhere(finder: Finds, grey: NDArray[np.uint8], *, border: float = 0.0) -> list[Crop]:
     """Crops that may hold a face in `grey` (H, W), large ones first.
 
@@ -35,30 +49,33 @@ def propose_everywhere(finder: Finds, grey: NDArray[np.uint8], *, border: float 
     """
     by = round(border * min(grey.shape))
     wide = np.asarray(cv2.copyMakeBorder(grey, by, by, by, by, cv2.BORDER_REPLICATE), np.uint8)
-    found = [moved(crop, -by, -by) for crop in finder.propose(wide, max_proposals=MAX_WHOLE)]
-    for left, top, part in _parts(grey):
-        for crop in finder.propose(part, max_proposals=MAX_PART):
-            here = moved(crop, left, top)
-            if all(iou(box_around(here), box_around(other)) < SAME for other in found):
-                found.append(here)
+    found = propose_part(finder, (-by, -by, wide), MAX_WHOLE)
+    divisions = 2
+    while divisions <= MAX_DIVISIONS:
+        for part in parts_of(grey, divisions):
+            for crop in propose_part(finder, part, MAX_PART):
+                if all(iou(box_around(crop), box_around(other)) < SAME for other in found):
+                    found.append(crop)
+        divisions *= 2
     return found
 
 
-def moved(crop: Crop, right: float, down: float) -> Crop:
-    """`crop` so many pixels further right and down."""
-    return Crop(crop.x + right, crop.y + down, crop.side, crop.roll)
+def propose_part(finder: Finds, part: Part, max_proposals: int) -> list[Crop]:
+    """Crops that may hold a face in `part` of a picture, in the pixels of the whole."""
+    left, top, pixels = part
+    found = finder.propose(np.ascontiguousarray(pixels), max_proposals=max_proposals)
+    return [Crop(crop.x + left, crop.y + top, crop.side, crop.roll) for crop in found]
 
 
-def _parts(grey: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
-    """Left and top of overlapping parts of `grey`, and their pixels; the largest first."""
-    divisions = 2
-    while divisions <= MAX_DIVISIONS:
-        height, width = (max(1, round(side * (1 + OVERLAP) / divisions)) for side in grey.shape)
-        if max(height, width) < SMALLEST_PART:
-            return
-        for row in range(divisions):
-            for column in range(divisions):
-                top = round((grey.shape[0] - height) * row / (divisions - 1))
-                left = round((grey.shape[1] - width) * column / (divisions - 1))
-                yield left, top, np.ascontiguousarray(grey[top : top + height, left : left + width])
-        divisions *= 2
+def parts_of(grey: NDArray[np.uint8], divisions: int) -> list[Part]:
+    """Overlapping parts of `grey` (H, W), so many along each side; none where the finder sees them no larger."""
+    height, width = (max(1, round(side * (1 + OVERLAP) / divisions)) for side in grey.shape)
+    if max(height, width) < SMALLEST_PART:
+        return []
+    parts = []
+    for row in range(divisions):
+        for column in range(divisions):
+            top = round((grey.shape[0] - height) * row / (divisions - 1))
+            left = round((grey.shape[1] - width) * column / (divisions - 1))
+            parts.append((left, top, grey[top : top + height, left : left + width]))
+    return parts

@@ -14,6 +14,8 @@ from fkp_edge.model.shipped import shipped_model
 
 __all__ = ["PARTS", "Finder"]
 
+MIN_SCORE = 0.2
+"""Chosen on val/scenes: no face scores less that scores at all, and a third of what else is proposed does."""
 PARTS = 4
 """Parts that `propose_part` looks at in turns: the frame's corners."""
 PART_SHARE = 0.56
@@ -33,15 +35,21 @@ class Finder:
         self.path = path or shipped_model("finder-int8")
         self._model: FinderModel | None = open_finder(self.path, threads=threads)
 
-    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5) -> list[Crop]:
-        """At most `max_proposals` crops in `grey` (H, W), its pixels, framed as the keypoint network's, the best first.
+    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5, min_score: float = MIN_SCORE) -> list[Crop]:
+        """Crops in `grey` (H, W), its pixels, framed as the keypoint network's, the best first.
+
+        Args:
+            grey: a frame of any size.
+            max_proposals: so many at most.
+            min_score: of a proposal, 0 to 1.
 
         Raises:
             InputError: the finder is closed.
         """
         if self._model is None:
             raise InputError(f"{self!r} cannot look; expected an open one")
-        return [proposal.crop for proposal in self._model.propose(grey, most=max_proposals)]
+        found = self._model.propose(grey, most=max_proposals)
+        return [proposal.crop for proposal in found if proposal.score >= min_score]
 
     def propose_part(self, grey: NDArray[np.uint8], turn: int, *, max_proposals: int = 5) -> list[Crop]:
         """The same in one of `PARTS` overlapping corners of `grey`, nearly twice as large: faces that are far away.

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.core.geometry import Crop
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Proposal
+from fkp_edge.device.detection.everywhere import Finds, parts_of, propose_part
+from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.errors import MissingPartError
 
 __all__ = ["BothSearch", "FinderSearch", "Finds", "SecondOpinion", "open_finder"]
 
 STAGE = "finder"
 MAX_WHOLE = 5
 """Proposals of one look at the whole frame."""
-MAX_PART = 3
+MAX_PART = 2
 """The same of a look at a part of it."""
-
-
-class Finds(Protocol):
-    """What a finder can do."""
-
-    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5) -> list[Crop]:
-        """Crops that may hold a face in `grey` (H, W), the best first."""
-        ...
-
-    def propose_part(self, grey: NDArray[np.uint8], turn: int, *, max_proposals: int = 5) -> list[Crop]:
-        """The same at double scale in one part of `grey`; turns in a row see all of it."""
-        ...
-
-    def close(self) -> None:
-        """Lets the network go; twice is fine."""
-        ...
+DIVISIONS = (2, 4)
+"""Parts along a side of the frame: one of each kind a look."""
 
 
 class SecondOpinion(Protocol):
@@ -67,16 +55,17 @@ def open_finder() -> Finds:
     """The shipped finder.
 
     Raises:
-        MissingPartError: this version ships none.
+        ModelFileError: its file is damaged.
+        MissingPartError: no TFLite runtime is installed.
     """
-    raise MissingPartError('this version ships no finder; expected search.method "haar": --search haar')
+    return Finder()
 
 
 class FinderSearch:
-    """The finder looks at the whole frame, and in turns at a part of it, where it sees faces half as large.
+    """The finder looks at the whole frame, and in turns at parts of it, which it sees two and four times as large.
 
     On the frame path, so that a face is found in the frame in which it appears; while a face is followed in live video,
-    in a thread, so that its points are not late.
+    in a thread, so that its points are not late. A picture that stands still is looked at rarely.
     """
 
     quick = True
@@ -91,6 +80,7 @@ class FinderSearch:
         """The network is not for two threads at once."""
         self._inline = 0
         self._beside: ThreadedSearch | None = None
+        self._stillness = Stillness()
 
     @property
     def count(self) -> int:
@@ -103,16 +93,20 @@ class FinderSearch:
             if self._beside is None:
                 self._beside = ThreadedSearch(self._propose, self._times, stage=STAGE)
             return self._beside.look(frame)
-        self._inline += 1
         with self._times.stage(STAGE):
+            if not self._stillness.is_worth_a_look(frame):
+                return []
+            self._inline += 1
             return self._propose(frame.grey)
 
     def _propose(self, grey: NDArray[np.uint8]) -> list[Proposal]:
         with self._one:
-            whole = self._finder.propose(grey, max_proposals=MAX_WHOLE)
-            part = self._finder.propose_part(grey, self._turn, max_proposals=MAX_PART)
+            levels = [propose_part(self._finder, (0, 0, grey), MAX_WHOLE)]
+            parts = [parts[self._turn % len(parts)] for parts in (parts_of(grey, n) for n in DIVISIONS) if parts]
+            levels += [propose_part(self._finder, part, MAX_PART) for part in parts]
             self._turn += 1
-        return [*whole, *part]
+        rows = itertools.zip_longest(*levels)
+        return [crop for row in rows for crop in row if crop is not None]
 
     def close(self) -> None:
         """Ends the thread and lets the network go; twice is fine."""
@@ -120,6 +114,34 @@ class FinderSearch:
             self._beside.close()
         with self._one:
             self._finder.close()
+
+
+class Stillness:
+    """Whether a frame shows what was looked at before: then nobody has come."""
+
+    SIZE = (40, 30)
+    """The frame is averaged to so many pixels: noise goes, a face stays."""
+    CHANGED = 3
+    """Grey levels by which one of them differs where something moved."""
+    LOOKS = max(DIVISIONS) ** 2
+    """After a change: all parts have had their turn."""
+    AGAIN_S = 0.5
+    """Between two looks at a picture that stands still: light may have made a face plain."""
+
+    def __init__(self) -> None:
+        self._seen: NDArray[np.int16] | None = None
+        self._looks = 0
+        self._looked_ns = 0
+
+    def is_worth_a_look(self, frame: Frame) -> bool:
+        """Whether to look at `frame`; where so, that is taken to happen."""
+        small = np.asarray(cv2.resize(frame.grey, self.SIZE, interpolation=cv2.INTER_AREA), np.int16)
+        if self._seen is None or int(np.abs(small - self._seen).max()) >= self.CHANGED:
+            self._seen, self._looks = small, 0
+        elif self._looks >= self.LOOKS and 0 <= frame.captured_ns - self._looked_ns < self.AGAIN_S * 1e9:
+            return False
+        self._looks, self._looked_ns = self._looks + 1, frame.captured_ns
+        return True
 
 
 class BothSearch:

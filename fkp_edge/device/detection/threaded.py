@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 CLOSE_S = 0.25
 """How long a search under way is waited for at the end; settings may make it take many seconds."""
+EXIT_S = 60.0
+"""How long the process's end waits for it."""
 MOVES_NS = 150_000_000
 """Time in which a face moves so far that the place where it was is no start any more."""
 MAX_MOVED = 20
@@ -127,6 +130,8 @@ class ThreadedSearch:
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
             _log.warning("a search still goes on after %g s; it is left to the end of the process", CLOSE_S)
+            # a thread that comes back from OpenCV after Python's end would make the process abort
+            atexit.register(self._thread.join, EXIT_S)
 
 
 class _Answer(NamedTuple):

@@ -23,7 +23,9 @@ from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.errors import MissingPartError
 from fkp_edge.model.interpreter import KeypointModel
 
+SHAPE = (480, 640)
 FRAME_NS = 33_333_333
+NOISE = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
 SOMEWHERE = Crop(60, 60, 40)
 
 
@@ -33,16 +35,15 @@ class StubFinder:
     def __init__(self, crops: Sequence[Crop] = ()) -> None:
         self.crops = list(crops)
         self.threads: list[str] = []
-        self.turns: list[int] = []
+        self.parts = 0
         self.closed = 0
 
     def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Crop]:
+        if grey.shape != SHAPE:
+            self.parts += 1
+            return []
         self.threads.append(threading.current_thread().name)
         return self.crops[:max_proposals] if grey.std() > 1 else []
-
-    def propose_part(self, grey: np.ndarray, turn: int, *, max_proposals: int = 5) -> list[Crop]:
-        self.turns.append(turn)
-        return []
 
     def close(self) -> None:
         self.closed += 1
@@ -64,13 +65,26 @@ def test_a_face_is_tracked_in_the_frame_in_which_it_appears(model: KeypointModel
     assert states == [State.SEARCHING] * 5 + [State.TRACKING]
 
 
-def test_each_look_sees_another_part_at_double_scale(demo_frames: list[Frame]) -> None:
-    finder = StubFinder()
-    search = FinderSearch(finder, live=True)
-    for frame in demo_frames[:5]:
-        search.look(frame)
-    assert finder.turns == [0, 1, 2, 3, 4]
-    assert search.count == 5
+def test_a_small_face_is_seen_in_one_part_of_the_frame_in_turns() -> None:
+    grey = np.zeros(SHAPE, np.uint8)
+    grey[300, 500] = 255
+    search = FinderSearch(SeesDots(220), live=True)
+    found = [search.look(Frame(grey, i * FRAME_NS, i)) for i in range(16)]
+    assert {(crop.y, crop.x) for crops in found for crop in crops} == {(300, 500)}
+    assert [] in found
+
+
+def test_a_picture_that_stands_still_is_looked_at_rarely() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
+    search = FinderSearch(StubFinder(), live=True)
+    for i in range(75):
+        search.look(Frame(grey, i * FRAME_NS, i))
+    still = search.count
+    changed = grey.copy()
+    changed[100:120, 200:220] = 255
+    search.look(Frame(changed, 75 * FRAME_NS, 75))
+    assert still <= 20
+    assert search.count == still + 1
 
 
 def test_a_wrong_proposal_in_every_frame_is_looked_at_now_and_then(
@@ -108,7 +122,7 @@ def test_a_recording_waits_for_the_finder(model: KeypointModel, demo_frames: lis
 
 
 def test_both_give_what_either_proposes() -> None:
-    frame = Frame(np.arange(4800, dtype=np.uint8).reshape(60, 80), 0, 0)
+    frame = Frame(NOISE, 0, 0)
     box = (1.0, 2.0, 30.0, 30.0)
     search = BothSearch(FinderSearch(StubFinder([SOMEWHERE]), live=False), InlineSearch(lambda grey: [box]))
     assert search.look(frame) == [SOMEWHERE, box]
@@ -120,7 +134,7 @@ def test_both_do_not_wait_for_haar_in_live_video() -> None:
     release = threading.Event()
     haar = ThreadedSearch(lambda grey: (release.wait(20), [])[1])
     search = BothSearch(FinderSearch(StubFinder([SOMEWHERE]), live=True), haar)
-    frame = Frame(np.arange(4800, dtype=np.uint8).reshape(60, 80), 0, 0)
+    frame = Frame(NOISE, 0, 0)
     assert [search.look(frame) for _ in range(3)] == [[SOMEWHERE]] * 3
     assert haar.count == 1
     release.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -136,3 +138,23 @@ def test_closing_twice_ends_the_thread() -> None:
     search.close()
     search.close()
     assert "search" not in [thread.name for thread in threading.enumerate()]
+
+
+LEFT = """
+import time
+import numpy as np
+from fkp_edge.core.observation import Frame
+from fkp_edge.device.detection.search import SearchSettings, open_search
+from fkp_edge.device.timing import StageTimes
+
+settings = SearchSettings(method="haar", longest_side=4096, scale_factor=1.02, min_size=24)
+search = open_search(settings, StageTimes(), live=True)
+search.look(Frame(np.random.default_rng(0).integers(0, 256, (1080, 1920), np.uint8), 0, 0))
+time.sleep(0.1)
+search.close()
+"""
+
+
+def test_a_search_that_goes_on_at_the_end_does_not_abort_the_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, "terminate called" in ended.stderr) == (0, False)
