@@ -20,7 +20,7 @@ from fkp_edge.core.observation import Face, Frame, Observation
 from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.errors import InputError
-from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.interpreter import KeypointModel
 from fkp_edge.stream import Hello, encode, from_observation
 from fkp_edge.stream.protocol.address import (
     Address,
@@ -204,7 +204,7 @@ class PageFinder:
         if self._finder is None:
             model = self._model
             if model.accelerator == "cpu":
-                model = open_model(model.file.path, card_required=not self._config.no_card)
+                model = KeypointModel(model.file)
             self._finder = StillFinder(model, StillSettings(method=self._config.search.method))
         return self._finder.find(grey)
 

@@ -24,6 +24,11 @@ PIECE = 2**20
 class WorkerError(Exception):
     """A worker ended, took too long, or said what no worker says; its text says how it ended."""
 
+    def __init__(self, text: str, *, crashed: bool = False) -> None:
+        super().__init__(text)
+        self.crashed = crashed
+        """A signal ended it that nobody sent."""
+
 
 class Worker:
     """A process that answers bytes with bytes; started when it is first asked, and again after it died.
@@ -159,7 +164,9 @@ class Worker:
             return WorkerError("was closed")
         if code == -signal.SIGXCPU:
             return WorkerError("takes too long")
-        return WorkerError(f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}")
+        if code < 0:
+            return WorkerError(f"ended by {signal.Signals(-code).name}", crashed=True)
+        return WorkerError(f"ended with code {code}")
 
 
 def confine(parent: int) -> None:

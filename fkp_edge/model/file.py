@@ -9,11 +9,10 @@ import hashlib
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +23,7 @@ from fkp_edge.core.geometry import Box
 from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.finder_cases import FinderCase, finder_arrays, read_finder_cases
+from fkp_edge.model.tail import NoTailError, TailError, open_tail, read_arrays, read_member
 
 __all__ = [
     "Card",
@@ -32,6 +32,7 @@ __all__ = [
     "ModelFile",
     "Operator",
     "encode_model_file",
+    "parse_model_file",
     "read_model_file",
     "write_model_file",
 ]
@@ -40,6 +41,8 @@ FORMAT = 1
 MAX_FILE_BYTES = 256 * 2**20
 MAX_CARD_BYTES = 2**20
 MAX_GOLDEN_BYTES = 32 * 2**20
+MAX_CASES = 100
+MAX_NAME = 200
 CARD, GOLDEN = "card.json", "golden.npz"
 Case = TypeVar("Case")
 
@@ -72,8 +75,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """Version of this record; others are refused."""
     kind: Literal["finder"] | msgspec.UnsetType = msgspec.UNSET
     """`finder` for a network that proposes where faces are; a keypoint network has none."""
-    name: str
-    """Name of the model."""
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    """Name of the model. Every client is told it, in a datagram too."""
     schema: str
     """Keypoint schema, such as fkp15; empty in a finder."""
     mean_shape: tuple[tuple[float, float], ...]
@@ -151,24 +154,28 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
             raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}; expected a .tflite file") from error
+    return parse_model_file(path, content, card_required=card_required)
+
+
+def parse_model_file(path: Path, content: bytes, *, card_required: bool = True) -> ModelFile:
+    """The model file whose bytes are `content`; see `read_model_file`, `path` is its name."""
     if content[4:8] != b"TFL3":
         raise ModelFileError(f"{path} is not a TFLite model: bytes 4 to 8 are {content[4:8]!r}, expected b'TFL3'")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            length = min((info.header_offset for info in archive.infolist()), default=0)
-            card = _read_card(_member(archive, CARD, MAX_CARD_BYTES, path), path)
-            cases = _member(archive, GOLDEN, MAX_GOLDEN_BYTES, path)
-            is_finder = card.kind == "finder"
-            golden = () if is_finder else _read_golden(cases, path, _keypoint_cases)
-            finder_golden = _read_golden(cases, path, read_finder_cases) if is_finder else ()
-    except ModelFileError:
-        raise
-    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error) as error:  # zipfile, on damage
+        archive, length = open_tail(content)
+    except NoTailError as error:
         if card_required:
             raise ModelFileError(
                 f"{path} has no card; expected a file that fkp-edge convert wrote, or add --no-card"
             ) from error
         return ModelFile(path, content, None)
+    except TailError as error:
+        raise ModelFileError(f"{path}: {error}; convert the model again") from error
+    card = _read_card(_member(archive, CARD, MAX_CARD_BYTES, path), path)
+    cases = _member(archive, GOLDEN, MAX_GOLDEN_BYTES, path)
+    is_finder = card.kind == "finder"
+    golden = () if is_finder else _read_golden(cases, path, _keypoint_cases)
+    finder_golden = _read_golden(cases, path, read_finder_cases) if is_finder else ()
     model = ModelFile(path, content[:length], card, golden, finder_golden)
     if (found := model.sha256) != card.flatbuffer_sha256:
         raise ModelFileError(
@@ -180,13 +187,11 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int, path: Path) -> bytes:
     try:
-        info = archive.getinfo(name)
+        return read_member(archive, name, limit)
     except KeyError:
         raise ModelFileError(f"{path} has no {name} in its tail; expected a file that fkp-edge convert wrote") from None
-    if info.file_size > limit:
-        raise ModelFileError(f"{path}: {name} unpacks to {info.file_size} bytes, expected at most {limit}")
-    with archive.open(info) as file:
-        return file.read(limit)
+    except TailError as error:
+        raise ModelFileError(f"{path}: {error}; convert the model again") from error
 
 
 def _read_card(text: bytes, path: Path) -> Card:
@@ -203,27 +208,29 @@ def _read_golden(
     content: bytes, path: Path, cases_of: Callable[[Mapping[str, NDArray[Any]]], tuple[Case, ...]]
 ) -> tuple[Case, ...]:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            if sum(i.file_size for i in arrays.zip.infolist()) > MAX_GOLDEN_BYTES:
-                raise ModelFileError(f"{path}: golden cases unpack to over {MAX_GOLDEN_BYTES} bytes")
-            return cases_of(arrays)
-    except ModelFileError:
-        raise
-    except (KeyError, ValueError, TypeError, MemoryError, OSError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(content, MAX_GOLDEN_BYTES)
+        if not 0 <= (count := int(arrays["count"])) <= MAX_CASES:
+            raise TailError(f"{count} cases, expected at most {MAX_CASES}")
+        return cases_of(arrays)
+    except (KeyError, ValueError, TypeError) as error:
         raise ModelFileError(f"{path}: its golden cases cannot be read ({error}); convert the model again") from error
 
 
 def _keypoint_cases(arrays: Mapping[str, NDArray[Any]]) -> tuple[GoldenCase, ...]:
-    return tuple(
-        GoldenCase(
-            frame=arrays[f"frame{i}"],
-            box=tuple(arrays[f"box{i}"].tolist()),
-            crop=arrays[f"crop{i}"],
-            raw_keypoints=arrays[f"keypoints{i}"],
-            raw_score=arrays[f"score{i}"],
-            points=arrays[f"points{i}"],
-        )
-        for i in range(int(arrays["count"]))
+    return tuple(_golden_case(arrays, i) for i in range(int(arrays["count"])))
+
+
+def _golden_case(arrays: Mapping[str, NDArray[Any]], number: int) -> GoldenCase:
+    box = arrays[f"box{number}"]
+    if box.ndim != 1:
+        raise TailError(f"box{number} is {box.tolist()!s:.60}, expected x, y, width, height")
+    return GoldenCase(
+        frame=arrays[f"frame{number}"],
+        box=tuple(box.tolist()),
+        crop=arrays[f"crop{number}"],
+        raw_keypoints=arrays[f"keypoints{number}"],
+        raw_score=arrays[f"score{number}"],
+        points=arrays[f"points{number}"],
     )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.errors import ModelFileError
-from fkp_edge.model.edgetpu import Accelerator
+from fkp_edge.model.edgetpu import Accelerator, check_made_for
 from fkp_edge.model.file import ModelFile, read_model_file
 from fkp_edge.model.finder_maps import INPUT_SIZE, LEVELS, SHAPE_CHANNELS, Proposal, decode_maps, letterbox
 from fkp_edge.model.interpreter import Arithmetic, KeypointModel, arithmetic_of, dequantise, load_interpreter
+from fkp_edge.model.rehearsal import rehearse
 from fkp_edge.model.runtimes import find_runtime
 
 __all__ = ["FinderModel", "Maps", "open_any", "open_finder"]
@@ -65,8 +66,11 @@ class FinderModel:
     def invoke(self, pixels: NDArray[np.uint8]) -> Maps:
         """Raw maps of `pixels` (128, 160), in the model's own types."""
         shaped = pixels.reshape(self._input["shape"]).astype(self._input["dtype"], copy=False)
-        self._interpreter.set_tensor(self._input["index"], shaped)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.set_tensor(self._input["index"], shaped)
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise ModelFileError(f"{self.file.path} cannot be run: {error}; convert the model again") from error
         found = [self._interpreter.get_tensor(output["index"])[0] for output in self._outputs]
         return tuple(array[..., 0] if array.shape[-1] == 1 else array for array in found)
 
@@ -83,7 +87,9 @@ class FinderModel:
 
 def open_finder(path: Path, *, threads: int = 1, card_required: bool = True) -> FinderModel:
     """The finder at `path`, checked and ready; see `read_model_file` and `FinderModel` for the errors."""
-    return FinderModel(read_model_file(path, card_required=card_required), threads=threads)
+    file = read_model_file(path, card_required=card_required)
+    rehearse(file, find_runtime(), threads=threads)
+    return FinderModel(file, threads=threads)
 
 
 def open_any(
@@ -91,6 +97,9 @@ def open_any(
 ) -> KeypointModel | FinderModel:
     """The model at `path`, whichever kind its card names: a keypoint network where it has none."""
     file = read_model_file(path, card_required=card_required)
+    if accelerator == "cpu":
+        check_made_for(file, accelerator)
+        rehearse(file, find_runtime())
     if file.card and file.card.kind == "finder":
         return FinderModel(file)
     return KeypointModel(file, accelerator=accelerator)

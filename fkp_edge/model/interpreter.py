@@ -16,6 +16,7 @@ from fkp_edge.core.keypoints import SCHEMAS, Points, Schema, schema_named
 from fkp_edge.errors import ModelFileError
 from fkp_edge.model.edgetpu import Accelerator, check_made_for, open_edgetpu
 from fkp_edge.model.file import ModelFile, Operator, read_model_file
+from fkp_edge.model.rehearsal import rehearse
 from fkp_edge.model.runtimes import TfliteRuntime, find_runtime
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 Arithmetic = Literal["integer", "float", "mixed"]
+MOST_UNITS = 100.0
+"""Crop units that a mean shape may lie away."""
 INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
 
 
@@ -64,6 +67,8 @@ class KeypointModel:
         """What the keypoints output is an offset from, (K, 2); the schema's mean shape, not this, frames crops."""
         if self.mean_shape.shape != (self.schema.size, 2):
             raise ModelFileError(f"{file.path}: mean shape {self.mean_shape.shape}, expected ({self.schema.size}, 2)")
+        if not np.abs(self.mean_shape).max() <= MOST_UNITS:
+            raise ModelFileError(f"{file.path}: its mean shape is not finite or lies far outside the crop")
 
     def _check_input(self) -> dict[str, Any]:
         details = self._interpreter.get_input_details()
@@ -104,11 +109,18 @@ class KeypointModel:
         return self._score is not None
 
     def invoke(self, crop: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Raw outputs for `crop` (96, 96): keypoints (2K,) and score (1,) or (0,), in the model's own types."""
+        """Raw outputs for `crop` (96, 96): keypoints (2K,) and score (1,) or (0,), in the model's own types.
+
+        Raises:
+            ModelFileError: the runtime cannot compute what the flatbuffer says.
+        """
         pixels = crop.reshape(INPUT_SHAPE).astype(self._input["dtype"], copy=False)
         with self._turn:
-            self._interpreter.set_tensor(self._input["index"], pixels)
-            self._interpreter.invoke()
+            try:
+                self._interpreter.set_tensor(self._input["index"], pixels)
+                self._interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise ModelFileError(f"{self.file.path} cannot be run: {error}; convert the model again") from error
             keypoints = self._interpreter.get_tensor(self._keypoints["index"])[0]
             score = self._interpreter.get_tensor(self._score["index"])[0] if self._score else keypoints[:0]
         return keypoints, score
@@ -161,8 +173,14 @@ def dequantise(raw: NDArray[Any], detail: dict[str, Any]) -> NDArray[np.float32]
 def open_model(
     path: Path, *, threads: int = 1, card_required: bool = True, accelerator: Accelerator = "cpu"
 ) -> KeypointModel:
-    """The model at `path`, checked and ready; see `read_model_file` and `KeypointModel` for the errors."""
+    """The model at `path`, checked and ready; see `read_model_file` and `KeypointModel` for the errors.
+
+    A file that did not come with the package runs in a child first, once for each user (`rehearse`).
+    """
     file = read_model_file(path, card_required=card_required)
+    if accelerator == "cpu":  # an Edge TPU's file is probed in a child when it is opened
+        check_made_for(file, accelerator)
+        rehearse(file, find_runtime(), threads=threads)
     return KeypointModel(file, threads=threads, accelerator=accelerator)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from fkp_edge.app import live
-from fkp_edge.app.config import RunConfig
 from fkp_edge.app.publishing import PageFinder
 from fkp_edge.cli.main import main
 from fkp_edge.data.portrait import portrait

@@ -268,7 +268,6 @@ def test_a_card_that_cannot_be_read(assemble, card: bytes, complaint: str):
 @pytest.mark.parametrize("make", [lambda: npz(count=np.array([{}])), lambda: pickle.dumps([1])], ids=["npz", "bare"])
 def test_pickled_golden_cases(assemble, make: Callable[[], bytes]):
     assert "its golden cases cannot be read" in refusal(assemble(golden=make()))
-    assert "allow_pickle" in refusal(assemble(golden=make()))
 
 
 def huge_array() -> bytes:
@@ -301,21 +300,22 @@ def test_a_card_that_unpacks_to_too_much(assemble):
     path = assemble(card=b" " * (MAX_CARD_BYTES + 1))
     assert path.stat().st_size < 10_000
     assert (
-        refusal(path) == f"{path}: card.json unpacks to {MAX_CARD_BYTES + 1} bytes, expected at most {MAX_CARD_BYTES}"
+        refusal(path) == f"{path}: card.json unpacks to {MAX_CARD_BYTES + 1} bytes, expected at most {MAX_CARD_BYTES}; "
+        "convert the model again"
     )
 
 
 def test_golden_cases_that_unpack_to_too_much(assemble):
     path = assemble(golden=pack({"count.npy": bytes(33 * 2**20)}))
     assert path.stat().st_size < 100_000
-    assert refusal(path) == f"{path}: golden cases unpack to over {32 * 2**20} bytes"
+    assert f"unpacks to {33 * 2**20} bytes, expected at most {32 * 2**20}" in refusal(path)
 
 
 def test_a_card_that_claims_less_than_it_unpacks_to(assemble):
     path = assemble(card=b" " * (MAX_CARD_BYTES + 1))
     true, claimed = (MAX_CARD_BYTES + 1).to_bytes(4, "little"), (100).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(true, claimed))
-    assert refusal(path).endswith("expected a file that fkp-edge convert wrote, or add --no-card")
+    assert "card.json cannot be unpacked" in refusal(path)
 
 
 # the shipped files

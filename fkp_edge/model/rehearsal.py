@@ -1,0 +1,87 @@
+"""The first run of a model file from elsewhere, in a child under limits, so that a crash is an error in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import time
+from pathlib import Path
+
+import msgspec
+
+from fkp_edge.core.confined import Worker, WorkerError
+from fkp_edge.errors import ModelFileError
+from fkp_edge.model.file import ModelFile, encode_model_file
+from fkp_edge.model.runtimes import TfliteRuntime
+from fkp_edge.model.shipped import shipped_model
+
+__all__ = ["QUESTION", "rehearse"]
+
+QUESTION = struct.Struct("<QIQd")
+"""Bytes of the model file that follow, threads, bytes of memory, CPU seconds."""
+ANSWER = struct.Struct("<I")
+"""Bytes of the complaint that follows; 0 where there is none."""
+MAX_ANSWER = 4096
+MEMORY = 384 * 2**20
+"""Beside a few copies of its weights: tensors, the runtime's own; networks of this kind take 20 MB."""
+THREAD_MEMORY = 80 * 2**20
+"""Addresses, not memory, that a thread reserves."""
+CPU_S = 30.0
+TIMEOUT_S = 120.0
+
+
+def rehearse(file: ModelFile, runtime: TfliteRuntime, *, threads: int = 1) -> None:
+    """Loads `file`, invokes it and replays its golden cases in a child, unless it ships with us or was once rehearsed.
+
+    Args:
+        file: a model file for the CPU.
+        runtime: what will run it here.
+        threads: as it will run here.
+
+    Raises:
+        ModelFileError: it crashes the runtime, takes too much memory or time, or fails there.
+    """
+    if file.path.resolve().parent == shipped_model().resolve().parent:
+        return
+    content = file.flatbuffer
+    if file.card:
+        content = encode_model_file(file.flatbuffer, file.card, file.golden, file.finder_golden)
+    mark = _mark(content, f"{runtime} {threads}")
+    if mark and mark.exists():
+        return
+    memory = MEMORY + 4 * len(file.flatbuffer) + threads * THREAD_MEMORY
+    head = bytearray(ANSWER.size)
+    with Worker("fkp_edge.model.rehearsing") as worker:
+        try:
+            worker.ask([QUESTION.pack(len(content), threads, memory, CPU_S), content], timeout_s=TIMEOUT_S)
+            deadline = time.monotonic() + TIMEOUT_S
+            worker.answer(memoryview(head), deadline)
+            text = bytearray(min(MAX_ANSWER, *ANSWER.unpack(head)))
+            worker.answer(memoryview(text), deadline)
+        except WorkerError as error:
+            what = "crashes the TFLite runtime" if error.crashed else "cannot be tried out"
+            raise ModelFileError(f"{file.path} {what} (it {error}): refused; convert the model again") from error
+        except OSError as error:
+            raise ModelFileError(f"{file.path} cannot be tried out: {error.strerror or error}") from error
+    if text:
+        raise ModelFileError(f"{file.path}{text.decode(errors='replace')}")
+    if mark:
+        _leave(mark)
+
+
+def _mark(content: bytes, how: str) -> Path | None:
+    """The file that says that this content was rehearsed; None where the user has no folder for such."""
+    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and f"{os.environ['HOME']}/.cache")
+    if not base or not Path(base).is_absolute():
+        return None
+    name = hashlib.sha256(msgspec.json.encode([hashlib.sha256(content).hexdigest(), how])).hexdigest()
+    return Path(base, "fkp-edge", "rehearsed", name)
+
+
+def _leave(mark: Path) -> None:
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark.touch(mode=0o600)
+    except OSError:  # then it is rehearsed each time
+        return
