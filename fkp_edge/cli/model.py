@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from fkp_edge.cli.terminal import quiet_runtime
 from fkp_edge.core.settings import read_toml
 from fkp_edge.errors import InputError
 from fkp_edge.model.deployment import Placement, install_model, previous_of, roll_back
+from fkp_edge.model.file import ModelFile
 from fkp_edge.model.shipped import find_model
 
 __all__ = ["model", "next_step"]
@@ -35,8 +37,12 @@ def _install(args: Namespace) -> int:
 
 def _roll_back(args: Namespace) -> int:
     """The file before; 1 where it is not good."""
-    placed = roll_back(args.place, accelerator=args.accelerator)
+    placed = roll_back(args.place, accelerator=args.accelerator, tell=_name_it)
     return _tell(args, placed, f"the file before is at {args.place} again")
+
+
+def _name_it(path: Path, file: ModelFile) -> None:
+    print(f"taking {path}: {file.card.name if file.card else 'no card'} ({file.sha256[:8]})", file=sys.stderr)
 
 
 def _tell(args: Namespace, placed: Placement, done: str) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fkp_edge.core.files import move, write_whole
+from fkp_edge.core.files import NotSyncedError, move, read_bounded, write_whole
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.edgetpu import Accelerator
-from fkp_edge.model.file import read_model_file
+from fkp_edge.model.file import MAX_FILE_BYTES, ModelFile, read_model_file
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.verify import Verification, verify
 
@@ -28,13 +31,19 @@ class Placement:
 
 
 def previous_of(place: Path) -> Path:
-    """Where the file is kept that was at `place` before."""
+    """Where the file is kept that was at `place` before: beside what `place` names, where it is a symbolic link."""
+    place = _followed(place)
     return place.with_name(f"{place.name}.previous")
 
 
 def replaced_at(place: Path) -> Path:
     """Where the file that was at `place` is while it changes: with the one before it, all are there at every moment."""
+    place = _followed(place)
     return place.with_name(f"{place.name}.replaced")
+
+
+def _followed(place: Path) -> Path:
+    return place.resolve() if place.is_symlink() else place
 
 
 def install_model(file: Path, place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
@@ -45,13 +54,15 @@ def install_model(file: Path, place: Path, *, accelerator: Accelerator = "cpu") 
 
     Raises:
         FkpEdgeError: the file is damaged, made for the other accelerator or has no golden cases, or `place` cannot be
-            written; nothing was changed.
+            written; nothing was changed, or the error says what was.
     """
     return _put(file, place, accelerator)
 
 
-def roll_back(place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
-    """Exchanges the file at `place` and the one before it; twice is back.
+def roll_back(
+    place: Path, *, accelerator: Accelerator = "cpu", tell: Callable[[Path, ModelFile], None] | None = None
+) -> Placement:
+    """Exchanges the file at `place` and the one before it; twice is back. `tell` is told which that is, beforehand.
 
     Raises:
         InputError: there is no file before it.
@@ -61,6 +72,8 @@ def roll_back(place: Path, *, accelerator: Accelerator = "cpu") -> Placement:
     previous = previous_of(place)
     if not previous.is_file():
         raise InputError(f"{previous} does not exist; expected the file that an earlier install replaced")
+    if tell:
+        tell(previous, read_model_file(previous, card_required=False))
     return _put(previous, place, accelerator)
 
 
@@ -70,6 +83,7 @@ def _put(file: Path, place: Path, accelerator: Accelerator) -> Placement:
     if place.suffix != ".tflite":
         raise InputError(f"{place} does not end in .tflite; name the file that the configuration's model key names")
     _finish(place)
+    _remove_orphans(_followed(place))
     if read_model_file(file, card_required=False).card is None:
         raise ModelFileError(f"{file} has no card, or is cut off; expected a whole file that fkp-edge convert wrote")
     model = open_model(file, accelerator=accelerator)
@@ -77,14 +91,48 @@ def _put(file: Path, place: Path, accelerator: Accelerator) -> Placement:
     if not content.startswith(model.file.flatbuffer):
         raise ModelFileError(f"{file} changed while it was read; copy it here first, then install it")
     found = verify(model)
-    kept = place.read_bytes() if place.exists() else None
+    kept = read_bounded(place, MAX_FILE_BYTES, "a model file") if place.exists() else None
     is_new = found.first is None and kept != content
     if is_new:
-        if kept is not None:
-            write_whole({replaced_at(place): kept})
-        write_whole({place: content})
-        _finish(place)
+        _change(file, place, content, kept)
     return Placement(model.file.sha256, found, is_new)
+
+
+def _change(file: Path, place: Path, content: bytes, kept: bytes | None) -> None:
+    """Writes `content`; what an error says is what is on the disk."""
+    replaced, unsure = replaced_at(place), None
+    try:
+        if kept is not None:
+            write_whole({replaced: kept})
+    except NotSyncedError as error:
+        replaced.unlink(missing_ok=True)
+        raise InputError(f"cannot write beside {place}: {error}; nothing was changed") from error
+    try:
+        write_whole({place: content})
+    except NotSyncedError as error:
+        unsure = error
+    except InputError:
+        replaced.unlink(missing_ok=True)
+        raise
+    try:
+        _finish(place)
+    except NotSyncedError as error:
+        unsure = error
+    except InputError as error:
+        raise InputError(
+            f"{file} is at {place} now, but the one before it is still called {replaced}: {error}"
+        ) from error
+    if unsure:
+        raise InputError(f"{file} is at {place} now, but: {unsure}") from unsure
+
+
+def _remove_orphans(place: Path) -> None:
+    """Removes what a write that was killed left beside `place`."""
+    name = re.compile(rf"\.{re.escape(place.name)}(\.replaced|\.previous)?\.[a-z0-9_]{{8}}")
+    with suppress(OSError):
+        for path in place.parent.iterdir():
+            if name.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink()
 
 
 def _finish(place: Path) -> None:

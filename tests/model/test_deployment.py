@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +133,68 @@ def test_a_roll_back_that_was_cut_off_is_ended_by_the_next_change(place: Path, c
     roll_back(place)
     assert place.read_bytes() == (INT8 if cut == 2 else FLOAT).read_bytes()
     assert previous_of(place).read_bytes() == (FLOAT if cut == 2 else INT8).read_bytes()
+
+
+def fail_to_sync(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Makes the disk refuse to sync a folder, the time `at` and after it."""
+    count, sync = itertools.count(1), os.fsync
+
+    def failing(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) and next(count) >= at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(handle)
+
+    monkeypatch.setattr("fkp_edge.core.files.os.fsync", failing)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("change", [lambda place: install_model(SMALL, place), roll_back], ids=["install", "roll back"])
+def test_what_is_said_after_a_fault_is_what_is_on_the_disk(
+    place: Path, monkeypatch: pytest.MonkeyPatch, change, at: int
+):
+    install_model(FLOAT, place)
+    with monkeypatch.context() as patched:
+        fail_to_sync(patched, at)
+        with pytest.raises(InputError) as caught:
+            change(place)
+    changed = place.read_bytes() != FLOAT.read_bytes()
+    assert (f" is at {place} now" in str(caught.value)) == changed == (at > 1)
+    assert ("nothing was changed" in str(caught.value)) == (not changed)
+    assert FLOAT.read_bytes() in files(place).values()
+
+
+def test_what_a_killed_write_left_is_removed(place: Path):
+    for name in (".model.tflite.ab12_xyz", ".model.tflite.replaced.abcdefgh"):
+        (place.parent / name).write_bytes(b"half")
+    (place.parent / ".model.tflite.swp").write_bytes(b"an editor's")
+    install_model(FLOAT, place)
+    assert sorted(files(place)) == [".model.tflite.swp", "model.tflite", "model.tflite.previous"]
+
+
+def test_a_link_stays(place: Path, tmp_path: Path):
+    link = tmp_path / "links" / "service.tflite"
+    link.parent.mkdir()
+    link.symlink_to(place)
+    install_model(FLOAT, link)
+    assert link.is_symlink()
+    assert [path.name for path in link.parent.iterdir()] == ["service.tflite"]
+    assert files(place) == {"model.tflite": FLOAT.read_bytes(), "model.tflite.previous": INT8.read_bytes()}
+    roll_back(link)
+    assert place.read_bytes() == INT8.read_bytes()
+
+
+def test_rolling_back_names_what_it_takes(place: Path, capsys: pytest.CaptureFixture[str]):
+    install_model(FLOAT, place)
+    assert main(["model", "rollback", str(place)]) == 0
+    assert f"taking {previous_of(place)}: " in capsys.readouterr().err
+
+
+def test_rolling_back_to_what_runs_already_does_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
+    previous_of(place).write_bytes(place.read_bytes())
+    before = files(place)
+    assert main(["model", "rollback", str(place)]) == 0
+    assert "is this file already" in capsys.readouterr().out
+    assert files(place) == before
 
 
 def test_a_file_that_is_cut_off(place: Path, tmp_path: Path):
