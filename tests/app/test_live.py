@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from fkp_edge.app import live
+from fkp_edge.app.config import RunConfig
 from fkp_edge.app.publishing import PageFinder
 from fkp_edge.cli.main import main
 from fkp_edge.data.portrait import portrait
 from fkp_edge.device.sources import FakeCamera
 from fkp_edge.errors import MissingPartError
+from fkp_edge.model.file import ModelFile
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 
@@ -43,11 +45,11 @@ def test_photographs_on_the_page_share_an_edge_tpu_which_opens_once_only(
     model.accelerator = accelerator
     asked = []
 
-    def open_again(path: Path, **options: object) -> object:
-        asked.append(path)
-        return open_model(path)
+    def open_again(file: ModelFile) -> KeypointModel:
+        asked.append(file)
+        return KeypointModel(file)
 
-    monkeypatch.setattr("fkp_edge.app.publishing.open_model", open_again)
+    monkeypatch.setattr("fkp_edge.app.publishing.KeypointModel", open_again)
     grey = np.asarray(cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY))
     assert len(PageFinder(RunConfig(), model)(grey)) == 1
     assert len(asked) == opened
