@@ -28,7 +28,7 @@ from fkp_edge.cli.arguments import (
 )
 from fkp_edge.cli.desktop_arguments import add_data_commands, add_desktop_commands
 from fkp_edge.cli.parser import Commands, Parser
-from fkp_edge.cli.terminal import forget_stdout, print_error
+from fkp_edge.cli.terminal import forget_stdout, open_standard_files, print_error
 from fkp_edge.errors import FkpEdgeError
 
 __all__ = ["DEFAULT_STREAM", "build_parser", "main"]
@@ -38,6 +38,7 @@ MODEL_PLACE = Path("/var/lib/fkp-edge/model.tflite")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 done, 1 a check failed, 2 bad input or a missing part."""
+    open_standard_files()
     args = build_parser().parse_args(argv)
     # OpenCV and FFmpeg speak up on stderr beside our one line; read when cv2 is first imported
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")

@@ -9,7 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["forget_stdout", "print_error", "print_result", "quiet_runtime", "to_json"]
+__all__ = ["forget_stdout", "open_standard_files", "print_error", "print_result", "quiet_runtime", "to_json"]
+
+
+def open_standard_files() -> None:
+    """Opens /dev/null where stdin, stdout or stderr are closed (`2>&-`): a socket would take their number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is not None:
+            continue
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(nothing, number)
+        if nothing == number:
+            os.set_inheritable(number, True)
+        setattr(sys, name, os.fdopen(nothing, mode))
 
 
 def print_error(error: Exception | str) -> None:

@@ -30,6 +30,8 @@ def read_bounded(path: Path, limit: int, expected: str) -> bytes:
             content = file.read(limit + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; expected {expected}") from error
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"cannot read {str(path)!r}: {error}; expected {expected}") from error
     if len(content) > limit:
         raise InputError(f"{path} has over {limit} bytes; expected {expected}")
     return content

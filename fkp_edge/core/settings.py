@@ -48,17 +48,31 @@ def read_values(path: Path) -> dict[str, Any]:
     content = read_bounded(path, MAX_BYTES, "a TOML file")
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
         raise InputError(f"{path} is not TOML: {error}") from None
 
 
 def parse_settings(values: dict[str, Any], kind: type[T], where: str) -> T:
     """`values` as a `kind`; `where` names their origin in errors."""
     _refuse_unknown(values, kind, where)
+    _refuse_odd(values, where)
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), values, where) from None
+
+
+def _refuse_odd(value: Any, where: str) -> None:
+    """Refuses texts with a NUL, which no name of a file or an address holds, and numbers beyond TOML's own."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str) and "\0" in part:
+            raise InputError(f"{where}: {part!r:.60} holds a NUL; expected a text without")
+        if isinstance(part, int) and abs(part) >= 2**63:
+            raise InputError(f"{where}: a number has {part.bit_length()} bits; expected one of TOML, at most 63")
+        if isinstance(part, dict | list):
+            waiting.extend([*part, *part.values()] if isinstance(part, dict) else part)
 
 
 def _refusal(error: str, values: dict[str, Any], where: str) -> InputError:
@@ -75,7 +89,10 @@ def _refusal(error: str, values: dict[str, Any], where: str) -> InputError:
             value = value[int(number)] if number else value[name]
     except (KeyError, TypeError, ValueError):  # in a table of any keys msgspec says [...] for which
         return InputError(f"{where}: a value of {found['path']} cannot be used; expected {wanted}")
-    given = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        given = json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:  # digits beyond what Python writes out
+        given = "a huge number"
     return InputError(f"{where}: {found['path']} = {given} cannot be used; expected {wanted}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import zipfile
+import zlib
 from pathlib import Path
 
 from fkp_edge.errors import InputError, MissingPartError
@@ -40,7 +41,7 @@ def fetch_competition(out: Path) -> list[Path]:
         )
     _unpack(out / f"{COMPETITION}.zip", out)
     for name in ("training", "test"):
-        if not (out / f"{name}.csv").exists():
+        if not _is_whole(out / f"{name}.csv", out / f"{name}.zip"):
             _unpack(out / f"{name}.zip", out)
     paths = [out / name for name in ("training.csv", "test.csv", "IdLookupTable.csv")]
     if lost := next((path for path in paths if not path.is_file()), None):
@@ -48,8 +49,20 @@ def fetch_competition(out: Path) -> list[Path]:
     return paths
 
 
+def _is_whole(path: Path, packed: Path) -> bool:
+    """Whether `path` is there, with as many bytes as `packed` says, where that is there."""
+    if not path.exists() or not packed.exists():
+        return path.exists()
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            sizes = [info.file_size for info in archive.infolist() if Path(info.filename).name == path.name]
+    except (OSError, zipfile.BadZipFile):
+        return True  # nothing better is to be had
+    return path.stat().st_size in sizes
+
+
 def _unpack(path: Path, out: Path) -> None:
-    """Unpacks the competition's members of `path` into `out`, by their plain names."""
+    """Unpacks the competition's members of `path` into `out`, by their plain names, each whole or not at all."""
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -59,7 +72,9 @@ def _unpack(path: Path, out: Path) -> None:
                         raise InputError(
                             f"{path}: {name} unpacks to {info.file_size} bytes, expected at most {MAX_BYTES}"
                         )
-                    with archive.open(info) as source, (out / name).open("wb") as target:
+                    partial = out / f"{name}.partial"
+                    with archive.open(info) as source, partial.open("wb") as target:
                         shutil.copyfileobj(source, target)
-    except (OSError, zipfile.BadZipFile) as error:
+                    partial.replace(out / name)
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise InputError(f"cannot unpack {path}: {error}; expected what Kaggle's client downloads") from error

@@ -5,14 +5,8 @@ https://www.kaggle.com/c/facial-keypoints-detection/data ; empty cells are point
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,40 +14,14 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.faceset import FaceSet
+from fkp_edge.data.tables import read_header_row, table_rows, whole_number
 from fkp_edge.errors import InputError
 
-__all__ = ["COLUMNS", "read_kaggle", "read_kaggle_test", "table_rows", "whole_number"]
+__all__ = ["COLUMNS", "read_kaggle", "read_kaggle_test"]
 
 PIXELS = CROP_SIZE * CROP_SIZE
-MAX_CSV_BYTES = 2 * 2**30
-MAX_CELL = 8 * PIXELS
 COLUMNS = tuple(f"{name}_{axis}" for name in FKP15.names for axis in "xy")
 """Kaggle's 30 coordinates, in its order."""
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
-    """The CSV in `path`, or the one training.csv inside it where it is a zip."""
-    if path.suffix.lower() != ".zip":
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                yield file
-        except OSError as error:
-            raise InputError(
-                f"cannot read {path}: {error.strerror or error}; expected a file of Kaggle's format"
-            ) from error
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inside = [i for i in archive.infolist() if i.filename.lower().endswith(".csv")]
-            if len(inside) != 1:
-                raise InputError(f"{path} holds {len(inside)} .csv files; expected one, training.csv")
-            if inside[0].file_size > MAX_CSV_BYTES:
-                raise InputError(f"{path}: {inside[0].filename} unpacks to over {MAX_CSV_BYTES} bytes")
-            with archive.open(inside[0]) as file:
-                yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise InputError(f"cannot read {path}: {error}; expected Kaggle's training.zip") from error
 
 
 def read_kaggle(path: Path) -> FaceSet:
@@ -65,16 +33,15 @@ def read_kaggle(path: Path) -> FaceSet:
         InputError: a column is missing, or a row has a wrong pixel count or a cell that is no number; the text names
             file, row (the header is row 1) and column. Or a test.csv has no labels beside it.
     """
-    with _open_text(path) as file:
-        header = next(_reader(file, path), [])
+    header = read_header_row(path)
     if "ImageId" in header and COLUMNS[0] not in header:
         return _read_labelled_test(path)
-    points, images = [], []
+    points, images, labels = [], [], []
     for where, cells in table_rows(path, (*COLUMNS, "Image"), "Kaggle's 30 coordinates and Image"):
         points.append(_coordinates(cells, where))
         images.append(_pixels(cells[-1], where))
-    labels = tuple(f"row {i + 2}" for i in range(len(images)))
-    return FaceSet(path.stem, FKP15, np.array(points, np.float32), images, labels, cropped=True)
+        labels.append(where.removeprefix(f"{path} "))
+    return FaceSet(path.stem, FKP15, np.array(points, np.float32), images, tuple(labels), cropped=True)
 
 
 def read_kaggle_test(path: Path) -> tuple[tuple[int, ...], list[NDArray[np.uint8]]]:
@@ -111,54 +78,10 @@ def _read_labelled_test(path: Path) -> FaceSet:
     return FaceSet(path.stem, FKP15, array, images, labels, cropped=True)
 
 
-def _reader(file: TextIO, path: Path) -> Iterator[list[str]]:
-    """The rows of a CSV; what is no text is an error that names the row."""
-    csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(file)
-    try:
-        yield from reader
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} row {reader.line_num}: {error}; expected comma-separated text") from error
-
-
-def table_rows(path: Path, columns: Sequence[str], expected: str) -> Iterator[tuple[str, list[str]]]:
-    """The cells of `columns` in each row of the CSV or zip at `path`, after the row's place as errors name it.
-
-    Raises:
-        InputError: a column is missing (`expected` says what the file should have), a row is short, or there is none.
-    """
-    with _open_text(path) as file:
-        reader = _reader(file, path)
-        header = next(reader, [])
-        missing = [c for c in columns if c not in header]
-        if missing:
-            raise InputError(f"{path} has no column {missing[0]!r}; expected {expected}")
-        order = [header.index(column) for column in columns]
-        number = 1
-        for number, row in enumerate(reader, 2):
-            where = f"{path} row {number}"
-            if len(row) != len(header):
-                raise InputError(f"{where} has {len(row)} cells, expected {len(header)}")
-            yield where, [row[i] for i in order]
-        if number == 1:
-            raise InputError(f"{path} has no rows; expected at least one")
-
-
 def _coordinates(cells: Sequence[str], where: str) -> list[list[float]]:
     """The 15 points of a row, from cells in the order of `COLUMNS`."""
     flat = [_coordinate(cell, where, column) for cell, column in zip(cells, COLUMNS, strict=False)]
     return [flat[i : i + 2] for i in range(0, len(flat), 2)]
-
-
-def whole_number(cell: str, where: str, column: str) -> int:
-    """The cell as a whole number from 1.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not (cell.isascii() and cell.isdigit() and len(cell) < 10 and int(cell)):
-        raise InputError(f"{where} column {column}: {cell[:20]!r} is not a whole number; expected 1 or more")
-    return int(cell)
 
 
 def _coordinate(cell: str, where: str, column: str) -> float:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import Points
-from fkp_edge.data.kaggle import COLUMNS, table_rows, whole_number
+from fkp_edge.data.kaggle import COLUMNS
+from fkp_edge.data.tables import table_rows, whole_number
 from fkp_edge.errors import InputError
 
 __all__ = ["Wanted", "read_lookup", "submission"]

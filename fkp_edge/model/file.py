@@ -154,6 +154,8 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
             raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}; expected a .tflite file") from error
+    except ValueError as error:  # a NUL in the name
+        raise ModelFileError(f"cannot read {str(path)!r}: {error}; expected a .tflite file") from error
     return parse_model_file(path, content, card_required=card_required)
 
 

@@ -119,3 +119,8 @@ def test_what_is_in_place_is_said_to_be(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(NotSyncedError, match=r"/b is written, but may not last"):
         move(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == b"new"
+
+
+def test_a_name_with_a_nul_is_refused():
+    with pytest.raises(InputError, match=r"cannot read 'a.x00b': embedded null byte; expected a text"):
+        read_bounded(Path("a\0b"), 10, "a text")

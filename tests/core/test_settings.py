@@ -124,3 +124,21 @@ def test_parse_settings_names_where_the_values_come_from():
 def test_settings_survive_a_round_trip():
     recipe = Recipe(name="a", folders={"x": 2}, fit=Fit(batch=8))
     assert parse_settings(msgspec.to_builtins(recipe), Recipe, "here") == recipe
+
+
+@pytest.mark.parametrize("number", ["1" * 5000, "0x" + "f" * 5000, "1e999999"])
+def test_numbers_without_end_are_refused(tmp_path: Path, number: str):
+    (tmp_path / "a.toml").write_text(f"count = {number}\n")
+    with pytest.raises(InputError, match=r"a\.toml"):
+        read_toml(tmp_path / "a.toml", Huge)
+
+
+class Huge(Settings):
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+
+def test_a_text_with_a_nul_is_refused(tmp_path: Path):
+    (tmp_path / "a.toml").write_text('names = ["a", "b\\u0000c"]\n')
+    with pytest.raises(InputError, match=r"'b\\x00c' holds a NUL; expected a text without"):
+        read_toml(tmp_path / "a.toml", Huge)

@@ -90,3 +90,14 @@ def test_a_download_that_lacks_a_file(client, tmp_path: Path, capsys: pytest.Cap
     client(f"cp {made} {out}/facial-keypoints-detection.zip")
     assert fetch(out) == 2
     assert "cannot unpack" in capsys.readouterr().err
+
+
+def test_what_a_killed_unpacking_left_is_unpacked_again(client, tmp_path: Path):
+    made = make_download(tmp_path / "made.zip")
+    out = tmp_path / "data"
+    out.mkdir()
+    (out / "training.csv").write_text("trai")
+    client(f"cp {made} {out}/facial-keypoints-detection.zip")
+    assert fetch(out) == 0
+    assert (out / "training.csv").read_text() == "training\n"
+    assert list(out.glob("*.partial")) == []

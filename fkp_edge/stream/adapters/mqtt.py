@@ -34,9 +34,20 @@ __all__ = ["MqttSender"]
 KEEPALIVE_S = 20
 FIRST_ANSWER_S = 5.0
 LAST_WORD_S = 1.0
+MAX_PACKET = 2**16
+"""Bytes that a broker may send at once; its acknowledgements have a handful."""
 DISCOVERY = "homeassistant"
 
 _log = logging.getLogger(__name__)
+
+
+class BoundedClient(Client):
+    """paho's client, which hangs up on packets longer than any that we expect: it subscribes to nothing."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > MAX_PACKET:
+            raise ConnectionError(f"the broker announces a packet of {bufsize} bytes; expected at most {MAX_PACKET}")
+        return super()._sock_recv(bufsize)
 
 
 class MqttSender(Closing):
@@ -60,7 +71,7 @@ class MqttSender(Closing):
         self._answered = threading.Event()
         self._refusal = "no answer"
         self._closed = False
-        self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client = BoundedClient(CallbackAPIVersion.VERSION2)
         self._client.will_set(self._topic("availability"), "offline", retain=True)
         if address.user:
             self._client.username_pw_set(address.user, password)

@@ -8,6 +8,7 @@ import queue
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -149,3 +150,26 @@ def test_nothing_listens(hello):
 def test_beyond_loopback_needs_tls_or_insecure(hello):
     with pytest.raises(StreamError, match=r"sends faces over the network in the clear; say mqtts:// for TLS"):
         MqttSender(MqttAddress("192.0.2.1", 1883), lambda: hello)
+
+
+def hostile_broker(listener: socket.socket) -> None:
+    """Lets a client in, then announces a packet of 268 MB and sends as much of it as it takes."""
+    peer, _ = listener.accept()
+    with peer, contextlib.suppress(OSError):
+        peer.recv(1000)
+        peer.sendall(b"\x20\x02\x00\x00")
+        peer.sendall(b"\x30\xff\xff\xff\x7f")
+        for _ in range(100):
+            peer.sendall(bytes(2**20))
+
+
+def test_a_packet_larger_than_any_we_expect_ends_the_connection(hello):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        broken = threading.Thread(target=hostile_broker, args=(listener,))
+        broken.start()
+        with (
+            contextlib.suppress(StreamError),
+            MqttSender(MqttAddress("127.0.0.1", listener.getsockname()[1], "a"), lambda: hello),
+        ):
+            broken.join(30)  # its sending fails: we hung up
+        assert not broken.is_alive()
