@@ -38,6 +38,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     preview: bool = False
     effect: str = ""
     record: str = ""
+    record_limit: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 10.0
     fast: bool = False
     loop: bool = False
     sheet: str = ""

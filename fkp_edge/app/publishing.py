@@ -32,7 +32,7 @@ from fkp_edge.stream.protocol.address import (
     UnixAddress,
     parse_page_address,
 )
-from fkp_edge.stream.recording.recording import Recorder, free_name
+from fkp_edge.stream.recording.recording import GB, Recorder, free_name
 from fkp_edge.stream.server.options import check_addresses, read_stream_options
 from fkp_edge.stream.server.publishers import Access, Outputs
 
@@ -101,7 +101,8 @@ class Publisher(Closing):
         self._token_file = path_or_none(options.config.token_file)
         with ExitStack() as opened:
             if options.config.record:
-                self._recorder = opened.enter_context(Recorder(self._free(Path(options.config.record))))
+                path, limit = self._free(Path(options.config.record)), round(options.config.record_limit * GB)
+                self._recorder = opened.enter_context(Recorder(path, limit_bytes=limit))
             self._outputs = opened.enter_context(Outputs(options.addresses, self._hello, options.access))
             if options.page is not None:
                 self._page = self._open_page(options, options.page, times, opened)

@@ -22,6 +22,7 @@ __all__ = [
     "percent",
     "positive",
     "seconds",
+    "some_gigabytes",
     "some_seconds",
     "threads",
 ]
@@ -124,6 +125,16 @@ def faces(text: str) -> int:
     value = positive(text)
     if value > MAX_FACES:
         raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MAX_FACES}")
+    return value
+
+
+def some_gigabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of gigabytes, above 0 to 100000")
     return value
 
 

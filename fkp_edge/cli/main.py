@@ -23,6 +23,7 @@ from fkp_edge.cli.arguments import (
     percent,
     positive,
     seconds,
+    some_gigabytes,
     some_seconds,
     threads,
 )
@@ -101,6 +102,7 @@ def _add_run(commands: Commands) -> None:
         metavar="FILE",
         help="write the stream there too, or to FILE-2 and so on where it exists; .gz compresses it",
     )
+    run.add_argument("--record-limit", type=some_gigabytes, metavar="GB", help="end the recording there (default: 10)")
     run.add_argument("--fast", action="store_true", help="play a recording or the demo as fast as possible")
     run.add_argument("--loop", action="store_true", help="play the demo, a video or a folder again and again")
     run.add_argument("--threads", type=threads, help="CPU threads of the network (default: 1)")
@@ -129,6 +131,9 @@ def _add_stream_commands(commands: Commands) -> None:
     add_token(watch)
     watch.add_argument("--count", type=positive, metavar="N", help="end after N observations")
     watch.add_argument("--record", type=Path, metavar="FILE", help="write the stream there too; .gz compresses it")
+    watch.add_argument(
+        "--record-limit", type=some_gigabytes, default=10.0, metavar="GB", help="end the recording there (default: 10)"
+    )
 
     status = commands.add_parser("status", help="how a running service is doing")
     status.add_argument(

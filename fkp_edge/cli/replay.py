@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import sys
 from argparse import Namespace
 
@@ -24,8 +24,12 @@ def replay(args: Namespace) -> int:
         mqtt_password_file=args.mqtt_password_file,
     )
     playing = Replay(args.recording, addresses, access)
-    for address in playing.outputs.addresses:
-        print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)
-    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
+    before = {kind: signal.signal(kind, lambda *_: playing.stop()) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for address in playing.outputs.addresses:
+            print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)
         print(f"{playing.run(fast=args.fast)} observations", file=sys.stderr)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
     return 0

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from fkp_edge.stream.client.watch import watch as show
 from fkp_edge.stream.protocol.address import complete_address
-from fkp_edge.stream.recording.recording import Recorder
+from fkp_edge.stream.recording.recording import GB, Recorder
 from fkp_edge.stream.server.access import read_token
 
 __all__ = ["watch"]
@@ -17,7 +17,9 @@ __all__ = ["watch"]
 def watch(args: Namespace) -> int:
     """Prints observations until the stream or the reader ends."""
     token = read_token(args.token_file) if args.token_file else None
-    recording = Recorder(args.record) if args.record else contextlib.nullcontext()
+    recording = (
+        Recorder(args.record, limit_bytes=round(args.record_limit * GB)) if args.record else contextlib.nullcontext()
+    )
     with recording as recorder, contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a person ends it
         show(
             complete_address(args.url),

@@ -25,13 +25,14 @@ from fkp_edge.errors import InputError, StreamError
 from fkp_edge.stream.protocol.lines import LineBuffer
 from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, Hello, ObservationMessage, decode_server
 
-__all__ = ["Recorder", "Recording", "check_recording", "free_name", "read_recording"]
+__all__ = ["GB", "Recorder", "Recording", "check_recording", "free_name", "read_recording"]
 
 VERSION = 1
 MOST_WAITING = 3000
 """Lines kept for a disk that is slow: 100 s at 30 frames a second."""
 FLUSH_S = 1.0
 JOIN_S = 10.0
+GB = 1_000_000_000
 CHUNK_BYTES = 64 * 1024
 
 _log = logging.getLogger(__name__)
@@ -70,13 +71,20 @@ def free_name(path: Path) -> Path:
 class Recorder(Closing):
     """Writes lines to a new file from a thread of its own: a slow disk costs lines, not frames."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, limit_bytes: int | None = None) -> None:
         """Creates the file and writes its header.
+
+        Args:
+            path: of the new file.
+            limit_bytes: of the file, as it is on the disk; where it is reached, the recording ends, whole, and the log
+                says so.
 
         Raises:
             InputError: the file exists, or cannot be created.
         """
         self._path = path
+        self._limit_bytes = limit_bytes
+        self._is_full = False
         try:
             self._raw: BinaryIO = path.open("xb")
         except FileExistsError as error:
@@ -96,7 +104,7 @@ class Recorder(Closing):
 
     def write(self, line: bytes) -> None:
         """Takes a line of a stream; never waits. Nothing once closed."""
-        if self._closed:
+        if self._closed or self._is_full:
             return
         try:
             self._lines.put_nowait(line)
@@ -139,6 +147,16 @@ class Recorder(Closing):
         while self._error is not None and self._lines.get() is not None:
             pass  # keeps `write` from counting what cannot be written as a slow disk
 
+    def _end_at_limit(self) -> None:
+        size = f"{(self._limit_bytes or 0) / GB:g} GB"
+        _log.warning("recording %s ends at %s; raise --record-limit, or start a new one", self._path, size)
+        self._is_full = True
+        while True:  # what came meanwhile
+            try:
+                self._lines.get_nowait()
+            except queue.Empty:
+                return
+
     def _write_all(self) -> None:
         flushed_s = 0.0
         with self._raw, self._file:
@@ -148,6 +166,9 @@ class Recorder(Closing):
                 except queue.Empty:
                     line = b""
                 if line is None:
+                    return
+                if self._limit_bytes is not None and self._raw.tell() + len(line) > self._limit_bytes:
+                    self._end_at_limit()
                     return
                 self._file.write(line)
                 if self._file is self._raw and self._lines.empty():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from fkp_edge.stream.server.publishers import Access, Outputs
 __all__ = ["Replay"]
 
 POLL_S = 0.0005
+LONGEST_SLEEP_S = 0.05
+"""Until `stop` is noticed."""
 
 
 class Replay:
@@ -31,7 +32,7 @@ class Replay:
         _, first = next(self._messages)
         assert isinstance(first, Hello)  # read_recording checks
         self._hello = first
-        self._stopping = threading.Event()
+        self._stopping = False  # no lock: a signal handler must not wait for who holds it, which is what it interrupted
         self.outputs = Outputs(addresses, lambda: self._hello, access)
 
     def run(self, *, fast: bool) -> int:
@@ -48,6 +49,8 @@ class Replay:
         with self.outputs:
             for line, message in self._messages:
                 if isinstance(message, Hello):
+                    if fast:
+                        self._wait_for_clients()  # what came before is read with the hello before
                     self._hello = message
                     continue
                 if start_ns is None:
@@ -55,8 +58,8 @@ class Replay:
                 if fast:
                     self._wait_for_clients()
                 else:
-                    self._stopping.wait((start_ns + message.sent_ns - time.monotonic_ns()) / 1e9)
-                if self._stopping.is_set():
+                    self._wait_until(start_ns + message.sent_ns)
+                if self._stopping:
                     break
                 self.outputs.publish(message, line)
                 count += 1
@@ -66,8 +69,12 @@ class Replay:
 
     def stop(self) -> None:
         """Makes `run` return soon. May be called from a signal handler or another thread."""
-        self._stopping.set()
+        self._stopping = True
 
     def _wait_for_clients(self) -> None:
-        while not self.outputs.are_served and not self._stopping.wait(POLL_S):
-            pass
+        while not (self.outputs.are_served or self._stopping):
+            time.sleep(POLL_S)
+
+    def _wait_until(self, when_ns: int) -> None:
+        while (rest_ns := when_ns - time.monotonic_ns()) > 0 and not self._stopping:
+            time.sleep(min(rest_ns / 1e9, LONGEST_SLEEP_S))

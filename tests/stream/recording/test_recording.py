@@ -197,3 +197,15 @@ def test_a_bomb_is_unpacked_a_line_at_a_time(tmp_path):
 def test_a_missing_recording_is_named(path):
     with pytest.raises(InputError, match=r"cannot read .*: No such file or directory; expected a recording"):
         list(read_recording(path))
+
+
+def test_a_recording_ends_whole_at_its_limit(tmp_path, hello, line, caplog):
+    path, limit = tmp_path / "a.jsonl", 20_000
+    with Recorder(path, limit_bytes=limit) as recorder:
+        recorder.write(encode(hello))
+        for sequence in range(1000):
+            recorder.write(line(sequence))
+    assert limit - 2000 < path.stat().st_size <= limit
+    sequences = [message.sequence for _, message in list(read_recording(path))[1:]]
+    assert sequences == list(range(len(sequences)))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -153,6 +156,18 @@ def test_a_replay_says_what_the_newest_hello_said(tmp_path, hello, line):
     running = threading.Thread(target=playing.run, kwargs={"fast": True})
     running.start()
     with connect(f"unix://{tmp_path}/s", reconnect=False) as client:
-        seen = [next(client) for _ in range(3)]
+        seen = [next(client) for _ in range(4)]
     running.join(5)
-    assert [getattr(message, "sequence", "hello") for message in seen] == ["hello", 1, 2]
+    assert [getattr(message, "sequence", "hello") for message in seen] == ["hello", 1, "hello", 2]
+
+
+def test_a_signal_ends_a_replay_and_its_socket(recording, tmp_path):
+    """In the middle of a wait; a lock there would be held for ever."""
+    socket = tmp_path / "s"
+    command = [sys.executable, "-m", "fkp_edge", "replay", str(recording), "--fast", "--stream", f"unix://{socket}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert "streaming" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert "0 observations" in process.stderr.read()
+    assert not socket.exists()
