@@ -318,3 +318,20 @@ def test_ctrl_c_ends_what_runs_until_it_is_stopped_with_0_and_what_it_cuts_short
         assert bench.wait(timeout=20) == 130
     assert said.splitlines()[-1] == "fkp-edge bench: cut short"
     assert "Traceback" not in said
+
+
+def test_predict_draws_a_video_with_its_faces(tmp_path: Path) -> None:
+    picture = cv2.resize(portrait(), (256, 256))
+    writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (256, 256))
+    for _ in range(6):
+        writer.write(picture)
+    writer.release()
+    result = fkp("predict", "clip.avi", "--json", "--draw", "out", cwd=tmp_path)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["image"], line["frame"], len(line["faces"])) for line in lines] == [
+        ("clip.avi", n, 1) for n in range(6)
+    ]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip-points.mp4"]
+    drawn = cv2.VideoCapture(str(tmp_path / "out/clip-points.mp4"))
+    assert (drawn.get(cv2.CAP_PROP_FRAME_COUNT), drawn.get(cv2.CAP_PROP_FPS)) == (6, 25)
+    assert np.abs(drawn.read()[1].astype(int) - picture).mean() > 0.5

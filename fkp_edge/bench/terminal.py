@@ -9,16 +9,34 @@ from fkp_edge.report.pages import Table
 
 __all__ = ["changes_table", "terminal"]
 
+CAMERA_RATE = 30
+"""Frames a second of most cameras."""
+
 
 def terminal(result: Result) -> str:
-    """The sections of the report."""
-    parts: list[str] = []
+    """What it comes to in a sentence, then the sections of the report."""
+    parts = [_verdict(result)]
     for title, said, table in sections(result):
         if title == "Open loop over time":  # a plot's
             continue
-        parts += ["", title, *said] if parts else [title, *said]
+        parts += ["", title, *said]
         parts += _columns(table) if table else []
     return "\n".join(parts).replace("`", "")
+
+
+def _verdict(result: Result) -> str:
+    """The first model's frames a second and p95, against a camera of 30 frames a second."""
+    first = result.models[0]
+    loop = first.open.steady or first.open.first_minute
+    rate = first.closed.frames / first.closed.seconds
+    name = first.model.removesuffix(".tflite")
+    late = loop.stages.get("end to end")
+    p95 = "" if late is None else f", and 95 % of frames reach a client within {late.p95_ms:.1f} ms"
+    enough = "fast enough" if rate >= CAMERA_RATE and loop.lost <= 0.01 * loop.due else "too slow"
+    return (
+        f"{name} follows a face at {rate:.0f} frames/s here{p95}: {enough} for a camera of {CAMERA_RATE} frames/s "
+        f"({1000 / CAMERA_RATE:.0f} ms a frame), of which {loop.lost} of {loop.due} were lost."
+    )
 
 
 def _columns(table: Table) -> list[str]:

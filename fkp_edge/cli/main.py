@@ -163,10 +163,10 @@ def _add_stream_commands(commands: Commands) -> None:
 
 
 def _add_network_commands(commands: Commands) -> None:
-    predict = commands.add_parser("predict", help="faces and keypoints in pictures")
-    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, or folder of pictures")
+    predict = commands.add_parser("predict", help="faces and keypoints in pictures and videos")
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="picture, folder of pictures, or video")
     predict.add_argument("--json", action="store_true", help="print one JSON line a picture")
-    predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture with its points there")
+    predict.add_argument("--draw", type=Path, metavar="DIR", help="write each picture or video with its points there")
     predict.add_argument("--threads", type=threads, default=1, help="CPU threads of the network (default: 1)")
     add_search(predict)
     add_model(predict)

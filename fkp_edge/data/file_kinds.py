@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fkp_edge.data.pictures import PICTURE_SUFFIXES
 
-__all__ = ["kind_of"]
+__all__ = ["VIDEOS", "kind_of"]
 
 HEAD_BYTES = 512
 BY_SUFFIX = {

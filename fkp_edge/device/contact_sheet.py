@@ -50,7 +50,7 @@ class ContactSheet:
             return
         picture = cv2.cvtColor(frame.grey, cv2.COLOR_GRAY2BGR)
         for face in observation.faces:
-            draw_face(picture, face.points, self._schema, box=face.box)  # type: ignore[arg-type]
+            draw_face(picture, face.points, self._schema, box=face.box, label=f"{face.id}: {face.score:.2f}")  # type: ignore[arg-type]
         height = self._tiles[0].shape[0] if self._tiles else round(WIDTH * picture.shape[0] / picture.shape[1])
         tile = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
         text = f"frame {observation.sequence}: {observation.state}"

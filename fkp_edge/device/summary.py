@@ -198,9 +198,7 @@ class StatusLine:
         parts = [f"frame {observation.sequence:>6}", f"{observation.state:<9}"]
         if self._rate is not None:
             parts.append(f"{self._rate:5.1f} frames/s")
-        if observation.faces:
-            face = observation.faces[0]
-            parts.append(f"face {face.id} score {face.score:.2f} at {face.box[0]:.0f},{face.box[1]:.0f}")
+        parts += [f"face {f.id} score {f.score:.2f} at {f.box[0]:.0f},{f.box[1]:.0f}" for f in observation.faces]
         return "  ".join(parts)
 
     def _write(self) -> None:

@@ -6,14 +6,13 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.errors import InputError
 
-__all__ = ["Followed", "Setting", "knee", "plot", "sweep"]
+__all__ = ["Followed", "Setting", "knee", "sweep"]
 
 Array = NDArray[np.float64]
 MIN_CUTOFFS_HZ = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5, 4.0, 6.0, 10.0)
@@ -134,34 +133,3 @@ def knee(settings: Sequence[Setting]) -> Setting:
     spread = np.maximum(np.ptp(points, axis=0), 1e-9)
     shares = (points - points.min(0)) / spread
     return front[int(np.argmin(shares.sum(1)))]
-
-
-WIDTH, HEIGHT, MARGIN = 640, 480, 56
-
-
-def plot(raw: Setting, settings: Sequence[Setting], chosen: Setting) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) BGR of jitter against lag: each setting a dot, the chosen one ringed."""
-    picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    most_jitter = 1.2 * raw.jitter_px  # more is lag that came too late; it is drawn at the top
-    most_lag = 1.05 * max(max(s.lag_ms for s in settings), 1.0)
-
-    def place(setting: Setting) -> tuple[int, int]:
-        x = MARGIN + (WIDTH - 2 * MARGIN) * max(setting.lag_ms, 0) / most_lag
-        y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * min(setting.jitter_px / most_jitter, 1)
-        return round(x), round(y)
-
-    corner, black = (MARGIN, HEIGHT - MARGIN), (0, 0, 0)
-    cv2.line(picture, corner, (WIDTH - MARGIN, HEIGHT - MARGIN), black)
-    cv2.line(picture, corner, (MARGIN, MARGIN), black)
-    for setting in settings:
-        cv2.circle(picture, place(setting), 3, (180, 110, 30), -1, cv2.LINE_AA)
-    cv2.circle(picture, place(raw), 5, (60, 60, 220), -1, cv2.LINE_AA)
-    cv2.circle(picture, place(chosen), 9, (40, 150, 40), 2, cv2.LINE_AA)
-    texts = {
-        (MARGIN, MARGIN - 20): f"jitter while still, px RMS (to {most_jitter:.2f})",
-        (WIDTH // 2 - 60, HEIGHT - 20): f"lag while moving, ms (to {most_lag:.0f})",
-        (WIDTH // 2 + 20, MARGIN - 20): "red: not smoothed; ringed: chosen",
-    }
-    for at, text in texts.items():
-        cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, black, 1, cv2.LINE_AA)
-    return picture

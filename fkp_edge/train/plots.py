@@ -61,13 +61,19 @@ def draw_faces(path: Path, faces: FaceSet, chosen: NDArray[np.intp], points: Poi
 def _curves(out: Path) -> None:
     records = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+
+    def mark(points: Sequence[Any]) -> str:  # a line through one point shows nothing
+        return "o" if len(points) == 1 else ""
+
     for key in ("points_loss", "score_loss"):
-        left.plot([r["epoch"] for r in records], [r[key] for r in records], label=key)
+        left.plot([r["epoch"] for r in records], [r[key] for r in records], label=key, marker=mark(records))
     left.set(xlabel="epoch", ylabel="training loss", yscale="log")
     left.legend()
     looks = [r for r in records if "val_nme_percent" in r]
     for name in looks[0]["val_nme_percent"] if looks else ():
-        right.plot([r["epoch"] for r in looks], [r["val_nme_percent"][name] for r in looks], label=name)
+        right.plot(
+            [r["epoch"] for r in looks], [r["val_nme_percent"][name] for r in looks], label=name, marker=mark(looks)
+        )
     right.set(xlabel="epoch", ylabel="validation NME, % of inter-ocular distance")
     right.legend()
     figure.tight_layout()

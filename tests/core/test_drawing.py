@@ -85,3 +85,23 @@ def test_sheet_fills_the_last_row_with_black():
 def test_sheet_of_one_full_row():
     tiles = [np.full((2, 3, 3), value, np.uint8) for value in (10, 20)]
     assert sheet(tiles, columns=2).shape == (2, 6, 3)
+
+
+def test_draw_face_writes_a_label_as_large_as_the_face():
+    small, large = (np.zeros((700, 700, 3), np.uint8) for _ in range(2))
+    marked = []
+    for picture, side in ((small, 120), (large, 480)):
+        points = Crop(350, 400, side).to_frame(FKP15.mean_shape)
+        plain, box = picture.copy(), (350 - side / 2, 400 - side / 2, side, side)
+        draw_face(plain, points, FKP15, box=box)
+        draw_face(picture, points, FKP15, box=box, label="1: 0.98")
+        marked.append(int((picture != plain).any(2).sum()))
+    assert 0 < 2 * marked[0] < marked[1]
+
+
+def test_a_label_stays_in_the_picture():
+    picture = np.zeros((100, 100, 3), np.uint8)
+    draw_face(picture, face(), FKP15, box=(0, 0, 99, 99), label="1: 0.98")
+    plain = np.zeros((100, 100, 3), np.uint8)
+    draw_face(plain, face(), FKP15, box=(0, 0, 99, 99))
+    assert (picture[:40] != plain[:40]).any()

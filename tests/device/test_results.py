@@ -99,6 +99,15 @@ def test_status_writes_plain_lines_where_there_is_no_terminal(demo_frames: list[
     assert [line.split()[2] for line in out.getvalue().splitlines()] == ["tracking", "searching"]
 
 
+def test_status_shows_each_face(demo_frames: list[Frame]) -> None:
+    out = io.StringIO()
+    status = StatusLine(out)
+    faces = tuple(Face(number, 0.9, (10 * number, 0, 1, 1), demo_frames[0].truth) for number in (1, 2, 3))
+    status(demo_frames[0], Observation(0, 0, State.TRACKING, faces))
+    status.end()
+    assert [f"face {number} score 0.90 at {10 * number},0" in out.getvalue() for number in (1, 2, 3)] == [True] * 3
+
+
 def test_contact_sheet_keeps_frames_and_writes_a_picture(tmp_path: Path, demo_frames: list[Frame]) -> None:
     sheet = ContactSheet(FKP15, every=10)
     for frame in demo_frames[:45]:

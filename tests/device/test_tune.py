@@ -16,7 +16,8 @@ from fkp_edge.app.config import RunConfig
 from fkp_edge.cli.main import main
 from fkp_edge.core.observation import Face, Observation, State
 from fkp_edge.core.settings import parse_settings
-from fkp_edge.device.tune import Followed, Setting, knee, plot, sweep
+from fkp_edge.device.tune import Followed, Setting, knee, sweep
+from fkp_edge.device.tune_plot import GREEN, ORANGE, RED, plot
 from fkp_edge.errors import InputError
 from fkp_edge.stream import Hello, encode, from_observation
 from fkp_edge.stream.recording.recording import Recording
@@ -67,8 +68,16 @@ def test_a_recording_without_both_is_refused(followed: list[Followed], what: str
 
 def test_the_plot_shows_all_settings(swept) -> None:
     picture = plot(*swept, knee(swept[1]))
-    assert picture.shape == (480, 640, 3)
-    assert (picture == (60, 60, 220)).all(2).any()
+    assert picture.shape == (520, 760, 3)
+    for color in (RED, ORANGE, GREEN):  # not smoothed, the default, the chosen one
+        assert (picture == color).all(2).sum() > 30
+
+
+def test_the_plot_says_how_many_settings_lie_outside_it(swept) -> None:
+    raw, settings = swept
+    inside = plot(raw, settings, knee(settings))
+    far = [*settings, Setting(0.1, 0.0, 5 * raw.jitter_px, 10.0)]
+    assert (plot(raw, far, knee(settings))[40:60] != inside[40:60]).any()
 
 
 @pytest.fixture
@@ -97,7 +106,7 @@ def test_the_command_prints_lines_that_the_configuration_takes(
     printed = capsys.readouterr().out
     assert parse_settings(tomllib.loads(printed), RunConfig, "tune").smoothing.enabled
     assert "not smoothed: jitter 1.3" in printed
-    assert cv2.imread(str(tmp_path / "plot.png")).shape == (480, 640, 3)
+    assert cv2.imread(str(tmp_path / "plot.png")).shape == (520, 760, 3)
 
 
 def test_the_command_gives_all_settings_as_json(recording, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Frame
 from fkp_edge.data import find_pictures, read_picture
@@ -53,7 +54,9 @@ class VideoSource(_Recording):
         if not self._capture.isOpened():
             raise SourceError(f"{path} cannot be read as a video; expected a complete MP4, AVI, MKV or the like")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        super().__init__(path.name, rate if 1 <= rate <= 1000 else 30.0, pace=pace)
+        self.rate = rate if 1 <= rate <= 1000 else 30.0
+        """Frames a second."""
+        super().__init__(path.name, self.rate, pace=pace)
         self._announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._path = path
         self._closed = False
@@ -64,11 +67,17 @@ class VideoSource(_Recording):
         Raises:
             SourceError: the file ends long before its header says.
         """
+        both = self.read_both()
+        return None if both is None else both[0]
+
+    def read_both(self) -> tuple[Frame, NDArray[np.uint8]] | None:
+        """The next frame, and it in colour (H, W, 3) BGR; see `read`."""
         if self._closed:
             return None
         good, picture = self._capture.read()
         if good:
-            return self._frame(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]
+            frame = self._frame(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))  # type: ignore[arg-type]
+            return frame, np.asarray(picture, np.uint8)
         if self._count < TRUNCATED * self._announced:
             raise SourceError(
                 f"{self._path} ends after {self._count} of {self._announced:.0f} frames: it is truncated or damaged; "

@@ -63,8 +63,8 @@ class JpegEncoder:
             for face in message.faces:
                 points = np.array(face.points, np.float32)
                 if self._effect is not None:
-                    self._effect(picture, points)
-                if drawn:
+                    self._effect(picture, points)  # and no points on top of it
+                elif drawn:
                     draw_face(picture, points, self._schema, box=face.box)
         _, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         return coded.tobytes()

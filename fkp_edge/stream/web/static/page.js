@@ -146,17 +146,30 @@ function drawChart() {
   const context = canvas.getContext("2d");
   const plausible = (value) => value >= 0 && value < 5000; // a recording's frames carry no time of this clock
   const most = Math.max(20, ...frames.flatMap((frame) => [frame.sent_ms, frame.shown_ms]).filter(plausible));
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  context.fillStyle = "#9aa0a6";
-  context.font = "12px system-ui";
-  context.fillText(`${Math.round(most)} ms`, 4, 12);
+  // as many pixels as the screen shows: scaled down to a phone's width its letters could not be read
+  const [scale, width, height] = [window.devicePixelRatio || 1, canvas.clientWidth, canvas.clientHeight];
+  if (canvas.width !== Math.round(width * scale)) Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.lineWidth = 1.5;
+  context.font = "13px system-ui";
+  for (const share of [1, 0.5]) {
+    const y = height * (1 - share * 0.9) - 2;
+    context.strokeStyle = "#3a4147";
+    context.beginPath();
+    context.moveTo(0, y);
+    context.lineTo(width, y);
+    context.stroke();
+    context.fillStyle = "#c4c9ce";
+    context.fillText(`${Math.round(most * share)} ms`, 4, y + 14);
+  }
   for (const [key, color] of [["sent_ms", "#5aa9e6"], ["shown_ms", "#e6a15a"]]) {
     context.strokeStyle = color;
     context.beginPath();
     let drawing = false;
     frames.forEach((frame, i) => {
       const inside = plausible(frame[key]);
-      const [x, y] = [(i / KEPT) * canvas.width, canvas.height * (1 - frame[key] / most * 0.9) - 2];
+      const [x, y] = [(i / KEPT) * width, height * (1 - frame[key] / most * 0.9) - 2];
       if (inside) context[drawing ? "lineTo" : "moveTo"](x, y);
       drawing = inside;
     });
