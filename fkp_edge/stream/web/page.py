@@ -149,7 +149,9 @@ class LivePage:
             self._viewers -= 1
 
     async def _send_views(self, peer: Peer) -> None:
-        page = {"type": "page", "preview": self._parts.preview, "predict": True, "edges": self._parts.schema.edges}
+        parts = self._parts
+        page = {"type": "page", "preview": parts.preview, "predict": True, "edges": parts.schema.edges}
+        page["effect"] = parts.effect is not None
         hello = self._parts.hello()
         await peer.send(encode(hello).decode())
         await peer.send(msgspec.json.encode(page).decode())

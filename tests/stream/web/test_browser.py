@@ -116,6 +116,9 @@ def test_it_fits_a_phone_and_wears_glasses(page: Browser, tmp_path: Path) -> Non
         page.wait_for("document.getElementById('state').textContent === 'tracking'")
         page.wait_for("parseFloat(document.getElementById('rate').textContent) > 3")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(RED.format(canvas="view"))[0] < 20  # no point lies on the glasses
+        chart = "document.getElementById('chart')"
+        assert page.evaluate(f"{chart}.width / {chart}.clientWidth") == page.evaluate("devicePixelRatio")
         assert page.errors == []
 
 

@@ -99,7 +99,8 @@ async function showFrame(buffer) {
   context.clearRect(0, 0, width, height);
   if (picture) context.drawImage(picture, 0, 0);
   picture?.close();
-  for (const face of observation.faces) drawFace(context, face, face.held || observation.state === "held");
+  const covered = picture && shown.page.effect; // points would lie on top of the glasses
+  for (const face of covered ? [] : observation.faces) drawFace(context, face, face.held || observation.state === "held");
   if (observation.sequence !== sequence) count(observation);
   sequence = observation.sequence;
   showState(observation.state);
