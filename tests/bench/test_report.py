@@ -37,10 +37,14 @@ def test_a_steady_state_has_rows_of_its_own(make_result):
     assert "not reached" not in text
 
 
-def test_warnings_come_first(make_result):
-    text = terminal(make_result(warnings=("the machine was slowed down",), quick=True)).splitlines()
-    assert text[1] == "Warning: the machine was slowed down."
-    assert text[2].startswith("Warning: --quick shows that it works;")
+def test_one_sentence_comes_first_then_the_warnings(make_result):
+    verdict, empty, _, *warnings = terminal(
+        make_result(warnings=("the machine was slowed down",), quick=True)
+    ).splitlines()
+    assert re.fullmatch(r"a follows a face at \d+ frames/s here.* for a camera of 30 frames/s .*", verdict)
+    assert empty == ""
+    assert warnings[0] == "Warning: the machine was slowed down."
+    assert warnings[1].startswith("Warning: --quick shows that it works;")
 
 
 def test_the_page_needs_nothing_else(make_result):
