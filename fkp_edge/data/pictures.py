@@ -15,7 +15,7 @@ from fkp_edge.core.picture_headers import read_header
 from fkp_edge.data.decoder import FILES, Decoded, Decoder, check_claim
 from fkp_edge.errors import InputError
 
-__all__ = ["PICTURE_SUFFIXES", "Pictures", "decode_picture", "find_pictures", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "Pictures", "decode_bytes", "decode_picture", "find_pictures", "read_picture"]
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
 MAX_BYTES = 64 * 2**20
@@ -29,16 +29,24 @@ def read_picture(path: Path, *, color: bool = False) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, too large, or no picture.
     """
-    coded = read_coded(path)
+    return decode_bytes(read_coded(path), str(path), color=color)
+
+
+def decode_bytes(coded: bytes, name: str, *, color: bool = False) -> NDArray[np.uint8]:
+    """The picture in the bytes of a file, as `read_picture` gives it; `name` is what errors call it.
+
+    Raises:
+        InputError: it is no picture, or claims too much.
+    """
     try:
         check_claim(read_header(coded), FILES, reduces=False)
         picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
         if picture is None or picture.dtype != np.uint8:
             raise InputError("it is damaged; expected a whole one")
     except cv2.error as error:
-        raise InputError(f"{path} is not a picture that OpenCV reads: it is damaged; expected a whole one") from error
+        raise InputError(f"{name} is not a picture that OpenCV reads: it is damaged; expected a whole one") from error
     except InputError as error:
-        raise InputError(f"{path} is not a picture that OpenCV reads: {error}") from error
+        raise InputError(f"{name} is not a picture that OpenCV reads: {error}") from error
     return picture  # type: ignore[return-value]
 
 

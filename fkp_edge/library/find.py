@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Face as SeenFace
 from fkp_edge.data.portrait import portrait
-from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.device.detection.search import Method
+from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.device.tracking.pose import head_pose
 from fkp_edge.errors import InputError
 from fkp_edge.library.models import ModelLike, load
@@ -28,6 +29,7 @@ def find(
     *,
     model: ModelLike = "keypoints-int8",
     max_faces: int | None = None,
+    search: Method | None = None,
     colors: Colors = "bgr",
 ) -> Result:
     """The faces in one picture, the best score first. For frames of a camera or video `Tracker` is far quicker.
@@ -38,6 +40,8 @@ def find(
         picture: a path, the bytes of a picture file, or a uint8 array: (H, W) grey, (H, W, 3) or (H, W, 4).
         model: the name of a shipped model, the path of a .tflite file, or what `load` gave.
         max_faces: the best that many; all where None.
+        search: what looks for faces: `finder`, a network; `haar`, OpenCV's cascade; `both`, which asks Haar where the
+            finder found none. As `fkp-edge predict` does where None.
         colors: order of an array's channels, `bgr` as OpenCV has it or `rgb`; also that of what `draw` gives.
 
     Returns:
@@ -55,7 +59,7 @@ def find(
     if max_faces is not None and (not isinstance(max_faces, int) or max_faces < 1):
         raise InputError(f"max_faces={max_faces!r} cannot be used; expected a whole number of 1 or more, or None")
     pixels = as_picture(picture, colors)
-    network, finder = _finder_for(model)
+    network, finder = _finder_for(model, _settings(search))
     seen = finder.find(to_grey(pixels, colors))[:max_faces]
     return Result(tuple(_posed(face, network) for face in seen), pixels, network.schema, colors)
 
@@ -80,12 +84,20 @@ _opened = threading.local()
 """The model that a thread used last, and its finder: neither is for two threads at once."""
 
 
-def _finder_for(model: ModelLike) -> tuple[KeypointModel, StillFinder]:
-    key = model if isinstance(model, KeypointModel) else _stamp(model)
+def _settings(search: Method | None) -> StillSettings:
+    if search is None:
+        return StillSettings()
+    if search not in get_args(Method):
+        raise InputError(f"search={search!r} is not known; expected one of {', '.join(get_args(Method))}, or None")
+    return StillSettings(method=search)
+
+
+def _finder_for(model: ModelLike, settings: StillSettings) -> tuple[KeypointModel, StillFinder]:
+    key = (settings, model if isinstance(model, KeypointModel) else _stamp(model))
     kept: tuple[Any, KeypointModel, StillFinder] | None = getattr(_opened, "last", None)
     if kept is None or kept[0] != key:
         network = load(model)
-        _opened.last = kept = (key, network, StillFinder(network))
+        _opened.last = kept = (key, network, StillFinder(network, settings))
     return kept[1], kept[2]
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.data import read_picture
+from fkp_edge.data.pictures import decode_bytes, read_picture
 from fkp_edge.device.frame_filter import LARGEST, SMALLEST
 from fkp_edge.errors import InputError
 
@@ -47,7 +47,7 @@ def as_picture(given: Any, colors: Colors) -> Picture:
     if isinstance(given, str | PathLike):
         return _in_order(read_picture(Path(given), color=True), colors)
     if isinstance(given, bytes | bytearray | memoryview):
-        return _in_order(_decode(bytes(given)), colors)
+        return _in_order(decode_bytes(bytes(given), f"the picture of {len(given)} bytes", color=True), colors)
     return _checked(given, "picture", f"a path, the bytes of a picture file, or {ARRAY}")
 
 
@@ -89,18 +89,6 @@ def to_bgr(picture: Picture, colors: Colors) -> NDArray[np.uint8]:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
     code = _BGR.get((colors, picture.shape[2]))
     return picture.copy() if code is None else cv2.cvtColor(picture, code)  # type: ignore[return-value]
-
-
-def _decode(coded: bytes) -> Picture:
-    try:
-        picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR) if coded else None
-    except cv2.error:  # more pixels than OpenCV decodes
-        picture = None
-    if picture is None:
-        raise InputError(
-            f"{len(coded)} bytes are no picture that OpenCV can read; expected a whole JPEG, PNG or the like"
-        )
-    return picture  # type: ignore[return-value]
 
 
 def _in_order(bgr: Picture, colors: Colors) -> Picture:

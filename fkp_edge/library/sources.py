@@ -152,7 +152,7 @@ def track(
     with ExitStack() as opening:
         opened = opens()
         opening.callback(opened.close)
-        searching = open_search(search, times, live=opened.live)
+        searching = open_search(search, times, live=opened.live, has_score=network.has_score)
         closing = ExitStack()
         closing.callback(searching.close)
         engine = Engine(network, searching, tracking, steady, times=times)

@@ -80,7 +80,7 @@ class Tracker(Closing):
         self._model = load(model, threads=threads)
         self._live = live
         times = StageTimes()
-        self._search = open_search(search, times, live=live)
+        self._search = open_search(search, times, live=live, has_score=self._model.has_score)
         self._engine = Engine(self._model, self._search, tracking, smoothing_of(smoothing), times=times)
         self._sequence = 0
         self._closed = False

@@ -78,6 +78,15 @@ def test_no_face_is_an_empty_result() -> None:
     assert (len(result), list(result), bool(result), result.faces) == (0, [], False, ())
 
 
+@pytest.mark.parametrize("search", ["finder", "haar", "both"])
+def test_each_search_finds_the_face(search: str) -> None:
+    try:
+        fkp.find(PORTRAIT, search=search)
+    except fkp.MissingPartError as error:
+        pytest.skip(str(error))
+    assert nose(fkp.find(PORTRAIT, search=search)) == pytest.approx(nose(fkp.find(PORTRAIT)), abs=3)
+
+
 def test_the_best_faces_are_kept() -> None:
     two = np.hstack([PORTRAIT, PORTRAIT])
     assert (len(fkp.find(two)), len(fkp.find(two, max_faces=1))) == (2, 1)
@@ -93,11 +102,12 @@ def test_the_best_faces_are_kept() -> None:
         (PORTRAIT[:, :, :2], {}, r"the picture has shape \(512, 512, 2\)"),
         (np.zeros((0, 5), np.uint8), {}, r"the picture has shape \(0, 5\)"),
         ([[1, 2]], {}, "the picture is of type list"),
-        (b"", {}, "0 bytes are no picture"),
-        (b"\x89PNG nonsense", {}, "13 bytes are no picture"),
+        (b"", {}, "the picture of 0 bytes is not a picture that OpenCV reads"),
+        (b"\x89PNG nonsense", {}, "the picture of 13 bytes is not a picture"),
         ("none.png", {}, "none.png"),
         (Path(), {}, "cannot read"),
         (PORTRAIT, {"colors": "hsv"}, "colors='hsv' is not known; expected 'bgr'"),
+        (PORTRAIT, {"search": "dog"}, "search='dog' is not known; expected one of"),
         (PORTRAIT, {"max_faces": 0}, "max_faces=0 cannot be used"),
         (PORTRAIT, {"model": "keypoints-int9"}, "keypoints-int9"),
     ],
