@@ -112,7 +112,7 @@ def test_a_closed_tracker_says_so() -> None:
 def test_a_live_tracker_searches_beside_the_frames_and_keeps_a_copy_of_what_it_is_given() -> None:
     with Tracker(live=True) as tracker:
         looked = []
-        tracker._search.look = looked.append
+        tracker._search.look = lambda frame, **_: looked.append(frame)
         frame = frames(1)[0]
         assert len(tracker(frame)) == 0
         assert not np.shares_memory(looked[0].grey, frame)
