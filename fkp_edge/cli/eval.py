@@ -12,17 +12,16 @@ from fkp_edge.cli.terminal import quiet_runtime, to_json
 from fkp_edge.data import Scene
 from fkp_edge.device.detection.base import Detect
 from fkp_edge.device.detection.finder_search import open_finder
-from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
+from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.image_detector import StillFinder, StillSettings
 from fkp_edge.evaluation.evaluate import evaluate, evaluate_scenes
+from fkp_edge.library.judging import AS_PUBLISHED
 from fkp_edge.model.interpreter import KeypointModel, open_model
 
 __all__ = ["eval"]
 
 SEARCHERS = {"haar": "Haar proposes", "finder": "the finder proposes", "both": "both propose"}
-AS_PUBLISHED = HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096)
-"""Haar as the figures of others are given: (1.1, 3) on the whole picture, down to the cascade's own window."""
 
 
 def eval(args: Namespace) -> int:  # noqa: A001 - named as the command

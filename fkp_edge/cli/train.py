@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from fkp_edge.library.making import haar_proposer
-from fkp_edge.train.registry import read_recipe, train_any
+from fkp_edge.library.making import train as train_recipe
 
 __all__ = ["train"]
 
 
 def train(args: Namespace) -> int:
     """Trains, or goes on, and prints the accuracy on the validation faces."""
-    recipe = read_recipe(args.recipe)
-    result = train_any(
-        recipe,
-        data_dir=args.data,
+    result = train_recipe(
+        args.recipe,
+        data=args.data,
         out=args.out,
-        propose=haar_proposer(),
         start=args.start,
         trust_code=args.trust_model_code,
         resume=args.resume,

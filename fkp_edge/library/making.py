@@ -45,6 +45,7 @@ def train(
     data: str | PathLike[str],
     out: str | PathLike[str],
     start: str | PathLike[str] | None = None,
+    trust_code: bool = False,
     resume: bool = False,
 ) -> Training:
     """Trains a network as a recipe says, on a desktop; needs `pip install 'fkp-edge[train]'`.
@@ -54,6 +55,7 @@ def train(
         data: the folder that the recipe's folders lie in.
         out: a folder for checkpoints, model, curves and pictures; made where missing.
         start: model.keras of an earlier run to go on from.
+        trust_code: load `start` even where it holds code of its own, which then runs.
         resume: go on from the newest checkpoint in `out`.
 
     Returns:
@@ -71,6 +73,7 @@ def train(
         out=Path(out),
         propose=haar_proposer(),
         start=None if start is None else Path(start),
+        trust_code=trust_code,
         resume=resume,
     )
     return Training(result.model, result.validation)
