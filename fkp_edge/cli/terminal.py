@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
+import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["forget_stdout", "open_standard_files", "print_error", "print_result", "quiet_runtime", "to_json"]
+from fkp_edge.errors import FkpEdgeError
+
+__all__ = [
+    "desktop_stderr",
+    "forget_stdout",
+    "open_standard_files",
+    "print_error",
+    "print_result",
+    "quiet_runtime",
+    "to_json",
+]
 
 
 def open_standard_files() -> None:
@@ -58,6 +71,53 @@ def to_json(value: Any) -> str:
     import msgspec
 
     return msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+
+
+@contextmanager
+def desktop_stderr() -> Iterator[None]:
+    """Leaves stderr to our own lines: progress, and warnings that a person can act on. FKP_EDGE_DEBUG=1 shows all.
+
+    TensorFlow and absl write to the descriptor itself, past Python: it goes to a file, of which the end is shown when
+    something breaks that we have no words for. Where the process crashes, Python says where.
+    """
+    if os.environ.get("FKP_EDGE_DEBUG"):
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        yield
+        return
+    sys.stderr.flush()
+    kept, python_stderr = os.dup(2), sys.stderr
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if python_stderr is sys.__stderr__:  # else somebody listens already, such as a test
+            sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
+            faulthandler.enable(sys.stderr)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.addFilter(_is_ours)
+        root, level = logging.getLogger(), logging.getLogger().level
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except (FkpEdgeError, OSError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            said.seek(max(0, said.tell() - 4096))
+            print(said.read().decode(errors="backslashreplace"), file=sys.stderr)
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            root.removeHandler(handler)
+            root.setLevel(level)
+            if sys.stderr is not python_stderr:
+                faulthandler.disable()
+                sys.stderr.close()
+                sys.stderr = python_stderr
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.startswith("fkp_edge") or record.levelno > logging.ERROR
 
 
 @contextmanager

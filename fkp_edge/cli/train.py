@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING, Any
 
-from fkp_edge.library.making import train as train_recipe
+from fkp_edge.cli.terminal import desktop_stderr
+from fkp_edge.train.registry import read_recipe
+
+if TYPE_CHECKING:
+    from fkp_edge.library.making import Training
 
 __all__ = ["train"]
 
 
 def train(args: Namespace) -> int:
-    """Trains, or goes on, and prints the accuracy on the validation faces."""
-    result = train_recipe(
-        args.recipe,
-        data=args.data,
-        out=args.out,
-        start=args.start,
-        trust_code=args.trust_model_code,
-        resume=args.resume,
-    )
-    for name, figures in result.validation.items():
-        if "recall_percent" in figures:
-            print(f"{name}: {figures['recall_percent']:.1f} % of {figures['faces']} faces proposed")
-            continue
-        errors = f"RMSE {figures['rmse_px']:.2f} px, MAE {figures['mae_px']:.2f} px"
-        print(f"{name}: NME {figures['nme_percent']:.2f} % on {figures['faces']} faces, {errors}")
-    print(result.model)
+    """Trains, or goes on, and says in three lines what came of it: what, how good, what to do next."""
+    read_recipe(args.recipe)  # what is wrong with it is said before OpenCV is imported
+    from fkp_edge.library.making import train as train_recipe
+
+    with desktop_stderr():
+        try:
+            result = train_recipe(
+                args.recipe,
+                data=args.data,
+                out=args.out,
+                start=args.start,
+                trust_code=args.trust_model_code,
+                resume=args.resume,
+            )
+        except KeyboardInterrupt:
+            print(f"\nstopped; to go on: {_again(args)}", file=sys.stderr)
+            raise
+    print("\n".join(_verdict(args, result)))
     return 0
+
+
+def _again(args: Namespace) -> str:
+    """The command that goes on with this run."""
+    words = ["fkp-edge", "train", args.recipe, "--data", args.data, "--out", args.out]
+    words += ["--start", args.start] if args.start else []
+    words += ["--trust-model-code"] if args.trust_model_code else []
+    return shlex.join([*map(str, words), "--resume"])
+
+
+def _verdict(args: Namespace, result: Training) -> list[str]:
+    figures = "; ".join(f"{name} {_figure(found)}" for name, found in result.validation.items())
+    if result.model.suffix != ".keras":
+        return [f"done: {result.model}", figures, f"next: look at the pictures in {args.out}"]
+    out = args.out.with_suffix(".tflite") if args.out.suffix else args.out.with_name(f"{args.out.name}-int8.tflite")
+    command = ["fkp-edge", "convert", result.model, "--data", args.data, "--out", out.name]
+    return [f"trained: {result.model}", f"on validation faces: {figures}", f"next: {shlex.join(map(str, command))}"]
+
+
+def _figure(found: dict[str, Any]) -> str:
+    if "recall_percent" in found:
+        return f"proposes {found['recall_percent']:.1f} % of {found['faces']} faces"
+    return (
+        f"NME {found['nme_percent']:.2f} % (RMSE {found['rmse_px']:.2f} px, MAE {found['mae_px']:.2f} px, "
+        f"{found['faces']} faces)"
+    )

@@ -19,6 +19,7 @@ from fkp_edge.convert.load import Network, load_network
 from fkp_edge.convert.qat import quantisation_aware, settle_ranges
 from fkp_edge.convert.quantize import LayerError, calibration_crops, layer_errors, qat_to_int8, to_float, to_int8
 from fkp_edge.convert.recipe import ConvertRecipe
+from fkp_edge.convert.report import FOUND_SCORE
 from fkp_edge.convert.tune import Task, prepare_task, tune
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import Points
@@ -86,6 +87,12 @@ class Job:
     def points_of(self, network: Network, flatbuffer: bytes, mean_shape: Points | None = None) -> Points:
         """What a flatbuffer gives on the labelled crops, pixels."""
         return predict_crops(keypoint_model(network, flatbuffer, mean_shape), self.crops.pixels)
+
+    def found_percent(self, network: Network, flatbuffer: bytes, mean_shape: Points | None = None) -> float:
+        """Share of the labelled faces whose score on the labels' own crop makes `run` take them for a face."""
+        model = keypoint_model(network, flatbuffer, mean_shape)
+        scores = [model.predict(crop)[1] for crop in self.crops.pixels[self.crops.plain]]
+        return 100 * float(np.mean(np.array(scores) >= FOUND_SCORE))
 
     def calibration(self, times: int = 1) -> Crops:
         """The calibration crops, or so many times as many."""

@@ -23,6 +23,7 @@ from fkp_edge.core.keypoints import Points
 from fkp_edge.evaluation.comparison import LabelledCrops, worst
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.report import pages
+from fkp_edge.report.pages import Section
 
 __all__ = ["draw_worst", "html_page", "markdown", "write_report"]
 
@@ -31,12 +32,15 @@ ZOOM = 2
 GREEN, ORANGE, RED = (80, 220, 80), (60, 160, 255), (60, 60, 255)
 
 
-def write_report(report: Report, out: Path) -> list[Path]:
-    """Writes the report of the model file `out` beside it: NAME.report.json, .md and .html; their paths."""
+def write_report(report: Report, out: Path, worst: bytes | None = None) -> list[Path]:
+    """Writes the report of the model file `out` beside it: NAME.report.json, .md and .html; their paths.
+
+    `worst` is the picture of the worst faces (PNG), which the page then shows.
+    """
     contents = {
         out.with_suffix(".report.json"): msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n",
         out.with_suffix(".report.md"): markdown(report).encode(),
-        out.with_suffix(".report.html"): html_page(report).encode(),
+        out.with_suffix(".report.html"): html_page(report, worst).encode(),
     }
     write_whole(contents)
     return list(contents)
@@ -47,18 +51,28 @@ def markdown(report: Report) -> str:
     return pages.markdown(sections(report))
 
 
-def html_page(report: Report) -> str:
-    """The report as one HTML page that needs nothing else."""
+def html_page(report: Report, worst: bytes | None = None) -> str:
+    """The report as one HTML page that needs nothing else; `worst` as for `write_report`."""
     drawn = {"Loss step by step": _plot_steps, "By point": _plot_points, "Layers, worst first": _plot_layers}
     plots = {title: f'<img alt="{html.escape(title)}" src="{_picture(plot(report))}">' for title, plot in drawn.items()}
-    return pages.html_page(f"{report.name}: conversion report", sections(report), plots)
+    found = sections(report)
+    if worst:
+        title = "Faces that lost most"
+        said = "Labelled points green, before orange, after red; error before and after, of the eye distance."
+        found.append(Section(title, [said]))
+        plots[title] = f'<img alt="{title}" src="{_data_url(worst)}">'
+    return pages.html_page(f"{report.name}: conversion report", found, plots, passed=report.passed)
 
 
 def _picture(figure: Figure) -> str:
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=100)
     plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    return _data_url(data.getvalue())
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _bars(names: list[str], values: list[float], intervals: list[tuple[float, float]], allowed: float) -> Figure:
@@ -102,8 +116,8 @@ def _plot_layers(report: Report) -> Figure:
     return figure
 
 
-def draw_worst(path: Path, before: Points, after: Points, truth: LabelledCrops) -> None:
-    """Writes the faces whose error grew most: labelled points green, before orange, after red.
+def draw_worst(before: Points, after: Points, truth: LabelledCrops) -> bytes:
+    """A PNG of the faces whose error grew most: labelled points green, before orange, after red.
 
     `before` and `after` are (N, K, 2) pixels of the crops of `truth`.
     """
@@ -116,4 +130,4 @@ def draw_worst(path: Path, before: Points, after: Points, truth: LabelledCrops) 
         caption = f"{100 * first[index]:.1f} > {100 * second[index]:.1f}%"
         cv2.putText(tile, caption, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 255, 255), 1)
         tiles.append(np.asarray(tile, np.uint8))
-    write_whole({path: cv2.imencode(".png", sheet(tiles, columns=5))[1].tobytes()})
+    return cv2.imencode(".png", sheet(tiles, columns=5))[1].tobytes()

@@ -13,6 +13,12 @@ from fkp_edge.report.pages import Section, Table
 __all__ = ["Attempt", "Report", "Size", "Step", "sections"]
 
 
+FOUND_SCORE = 0.9
+"""Score from which `fkp-edge run` takes what it sees for a face, unless told otherwise."""
+FEW_PERCENT = 50.0
+"""Share of validation faces found below which a deployed file is of little use."""
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the conversion, compared with what it started from."""
 
@@ -63,6 +69,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[Attempt]
     sizes: list[Size]
     layers: list[LayerError]
+    found_percent: tuple[float, float] | None = None
+    """Faces of `data` whose score on the labels' crop reaches `FOUND_SCORE`, before and after; None without a score."""
 
     @property
     def passed(self) -> bool:
@@ -83,6 +91,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if count == 1:
             return "the one way tried"
         return f"the first of {count} ways that passes" if self.passed else f"the best of {count} ways"
+
+    @property
+    def warning(self) -> str:
+        """What a person should know before the file is deployed; empty where there is nothing."""
+        if self.found_percent is None or self.found_percent[1] >= FEW_PERCENT:
+            return ""
+        before, after = self.found_percent
+        return (
+            f"run would find {'nobody' if after < 1 else 'few people'}: {after:.0f} % of the validation faces score "
+            f"{FOUND_SCORE} or more ({before:.0f} % before); train longer, or lower found_score"
+        )
 
     @property
     def verdict(self) -> str:
@@ -108,7 +127,7 @@ def sections(report: Report) -> list[Section]:
     noise = "Signal-to-noise ratio that int8 leaves in each layer's output, the layer's inputs being exact."
     layers = Table(("layer", "SNR, dB"), [(error.layer, f"{error.snr_db:.1f}") for error in report.layers])
     return [
-        Section(f"{report.name}: conversion report", [verdict, *_made(report)]),
+        Section(f"{report.name}: conversion report", [verdict, *_warned(report), *_made(report)]),
         Section("Loss step by step", [], _losses(by_step, "step")),
         Section("By validation set", [], _losses(report.total.sets, "set")),
         Section("By point", [], _points(report.total)),
@@ -118,15 +137,26 @@ def sections(report: Report) -> list[Section]:
     ]
 
 
+def _warned(report: Report) -> list[str]:
+    return [f"Warning: {report.warning}."] if report.warning else []
+
+
 def _made(report: Report) -> list[str]:
     faces = ", ".join(f"{name} ({count} faces)" for name, count in report.data.items())
     before, after = report.macs
+    found = []
+    if report.found_percent is not None:
+        found.append(
+            f"Faces found (a score of {FOUND_SCORE} or more on the labels' crop): {report.found_percent[0]:.1f} % "
+            f"before, {report.found_percent[1]:.1f} % after."
+        )
     work = [f"Multiply-accumulates of one inference: {before:,} before, {after:,} after."] if before else []
     return [
         f"From `{report.model}`.",
         f"Pruning: {report.pruning or 'none'}.",
         f"Quantisation: {report.quantisation}.",
         *work,
+        *found,
         f"Every figure is of {report.crops:,} crops of {faces}, on which nothing was calibrated or trained. NME: mean "
         "distance of the points over that of the outer eye corners. Intervals are 95 %, a bootstrap over people.",
     ]

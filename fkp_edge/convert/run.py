@@ -13,6 +13,7 @@ import numpy as np
 from fkp_edge.convert.attempts import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.channels import count_macs
+from fkp_edge.convert.inputs import check_free
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import to_float
@@ -58,21 +59,6 @@ class ConvertResult:
         return paths
 
 
-def check_free(out: Path, *, overwrite: bool) -> dict[str, Path]:
-    """Where a conversion to `out` writes, by precision; asked before the work begins.
-
-    Raises:
-        InputError: a file exists and `overwrite` is not given, or the folder does not.
-    """
-    paths = {"int8": out, "float32": out.with_name(f"{out.stem.removesuffix('-int8')}-float32{out.suffix}")}
-    taken = [path for path in paths.values() if path.exists()]
-    if taken and not overwrite:
-        raise InputError(f"{taken[0]} already exists; name another --out or add --overwrite")
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent} is not a folder; make it, or name another --out")
-    return paths
-
-
 def convert(job: Job) -> ConvertResult:
     """Prunes, fine-tunes and quantises a network as its recipe says, and measures what that lost; see `prepare_job`.
 
@@ -110,12 +96,21 @@ def convert(job: Job) -> ConvertResult:
         ),
         layers=job.layer_errors(network),
         macs=(_macs(original), _macs(network)),
+        found_percent=_found(job, (original, original_float, None), (network, best.flatbuffer, best.mean_shape)),
     )
     files = {
         "float32": _file(network, pruned_float, "float32", report, None, compare(before, between, crops)),
         "int8": _file(network, best.flatbuffer, "int8", report, best.mean_shape, best.comparison),
     }
     return ConvertResult(files, report, before, best.points, crops)
+
+
+def _found(job: Job, *files: tuple[Network, bytes, Points | None]) -> tuple[float, float] | None:
+    """Shares of faces found before and after; None where the network gives no score."""
+    if not job.original.described["has_score"]:
+        return None
+    before, after = (job.found_percent(*file) for file in files)
+    return before, after
 
 
 def _best(job: Job, network: Network, before: Points) -> tuple[Candidate, list[Attempt]]:

@@ -1,19 +1,22 @@
-"""The kinds of recipe, and which code trains each."""
+"""The kinds of recipe, and which code trains each: imported when all that it reads has been found."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fkp_edge.core.settings import parse_settings, read_values
 from fkp_edge.errors import InputError
-from fkp_edge.evaluation.evaluate import Propose
 from fkp_edge.train.finder.recipe import FinderRecipe
-from fkp_edge.train.finder.run import train_finder
+from fkp_edge.train.inputs import check_start, check_unused, read_inputs
 from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
-from fkp_edge.train.published.run import train_knn, train_published
+from fkp_edge.train.published.rows import check_rows
 from fkp_edge.train.recipe import Recipe
-from fkp_edge.train.run import TrainResult, train
+
+if TYPE_CHECKING:
+    from fkp_edge.evaluation.evaluate import Propose
+    from fkp_edge.train.run import TrainResult
 
 __all__ = ["KINDS", "AnyRecipe", "read_recipe", "train_any"]
 
@@ -57,13 +60,21 @@ def train_any(
         InputError: `start` is given for a recipe that cannot go on from other weights; and what its kind raises.
     """
     if isinstance(recipe, Recipe):
-        return train(
-            recipe, data_dir=data_dir, out=out, propose=propose, start=start, trust_code=trust_code, resume=resume
-        )
+        check_unused(out, resume=resume)
+        check_start(start)
+        inputs = read_inputs(recipe, data_dir)
+        from fkp_edge.train.run import train
+
+        return train(recipe, inputs, out=out, propose=propose, start=start, trust_code=trust_code, resume=resume)
     if start:
         raise InputError(f"--start {start}: recipes of kind {recipe.kind} start from their own weights; leave it out")
     if isinstance(recipe, FinderRecipe):
+        from fkp_edge.train.finder.run import train_finder
+
         return train_finder(recipe, data_dir=data_dir, out=out, resume=resume)
+    check_rows(recipe.data, data_dir)
+    from fkp_edge.train.published.run import train_knn, train_published
+
     if isinstance(recipe, PublishedRecipe):
         return train_published(recipe, data_dir=data_dir, out=out, resume=resume)
     return train_knn(recipe, data_dir=data_dir, out=out, resume=resume)

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fkp_edge import data
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import Schema, schema_named
@@ -22,6 +21,7 @@ from fkp_edge.train import plots
 from fkp_edge.train.backend import keras
 from fkp_edge.train.batches import BatchMaker, TrainingSet
 from fkp_edge.train.fit import Fitter, predict_faces
+from fkp_edge.train.inputs import Inputs
 from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
@@ -47,19 +47,19 @@ class TrainResult:
 
 def train(
     recipe: Recipe,
+    inputs: Inputs,
     *,
-    data_dir: Path,
     out: Path,
     propose: Propose,
     start: Path | None = None,
     trust_code: bool = False,
     resume: bool = False,
 ) -> TrainResult:
-    """Trains `recipe` on the faces below `data_dir` and writes the run to `out`.
+    """Trains `recipe` on the faces of `inputs` and writes the run to `out`.
 
     Args:
         recipe: what to train.
-        data_dir: folder that the recipe's folders lie in.
+        inputs: what `read_inputs` found.
         out: folder for checkpoints, model, curves and pictures; made where missing.
         propose: a face detector; its right boxes frame training crops, its wrong ones become negatives of the score.
         start: model.keras of an earlier run whose weights this one goes on from; random where None.
@@ -67,22 +67,16 @@ def train(
         resume: go on from the newest checkpoint in `out`.
 
     Raises:
-        InputError: a folder is missing or empty, or `out` holds a run and `resume` is not given.
+        InputError: `start` cannot be used, or `out` holds a run of another network.
     """
     schema = schema_named(recipe.schema)
-    if not resume and (out / "history.jsonl").exists():
-        raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
     strategy_for(recipe.fit.replicas)  # TensorFlow fixes its devices when it first works, and reading a network is work
     if start:
         load_trained(start, trust_code=trust_code)  # says what is wrong with it before minutes of looking for boxes
-    sets = [
-        (data.load_one(data_dir / folder, schema).in_memory(), times) for folder, times in recipe.data.train.items()
-    ]
-    validation = [data.load_one(data_dir / folder, schema) for folder in recipe.data.val]
-    scenes = data.read_scenes(data_dir / recipe.data.scenes) if recipe.data.scenes else []
-    val_scenes = data.read_scenes(data_dir / recipe.data.val_scenes) if recipe.data.val_scenes else []
+    sets = [(faces.in_memory(), times) for faces, times in inputs.train]
+    validation = inputs.val
     before = _prepare_folder(out, recipe)
-    negatives = mine_negatives(scenes, propose)
+    negatives = mine_negatives(inputs.scenes, propose)
     boxes = face_boxes([faces for faces, _ in sets], propose)
     training = [TrainingSet(faces, times, framing) for (faces, times), framing in zip(sets, boxes, strict=True)]
 
@@ -97,7 +91,7 @@ def train(
     if resume:
         _say_schedule(fitter.resume(), before.fit.epochs, recipe.fit.epochs)
     model = fitter.run()
-    temperature = apply_temperature(model, val_scenes, propose) if val_scenes else 1.0
+    temperature = apply_temperature(model, inputs.val_scenes, propose) if inputs.val_scenes else 1.0
     figures = {faces.name: _evaluate(model, faces, schema) for faces in validation}
     save_trained(model, recipe, schema, {"score_temperature": temperature, "validation": figures}, out)
     plots.draw_run(out, model, validation, schema, figures)

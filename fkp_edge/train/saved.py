@@ -9,16 +9,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fkp_edge.core.files import read_bounded, write_whole
+from fkp_edge.core.files import write_whole
 from fkp_edge.core.keypoints import IBUG68, Schema, from_ibug68, schema_named
 from fkp_edge.core.settings import Settings
 from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
+from fkp_edge.train.description import read_keypoint_description
 
-__all__ = ["carry_weights", "load_trained", "read_description", "save_trained"]
-
-MAX_DESCRIPTION_BYTES = 2**20
+__all__ = ["carry_weights", "load_trained", "save_trained"]
 
 
 def save_trained(
@@ -48,38 +47,10 @@ def load_trained(path: Path, *, trust_code: bool = False) -> tuple[keras.Model, 
         InputError: a file is missing, damaged, carries code that is not trusted, or is not what `train` writes; or it
             is a finder.
     """
-    described = read_description(path)
-    if described["recipe"].get("kind") == "finder":
-        raise InputError(f"{path} is a finder, which proposes where faces are; expected a keypoint network's run")
+    described = read_keypoint_description(path)
     model = open_keras(path, trust_code=trust_code)
     described["recipe"].setdefault("kind", "keypointnet")  # as recipes that name none are read
     return model, described | {"has_score": "score" in model.output}
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """What model.json says of the network in `path`, of whichever kind it is.
-
-    Raises:
-        InputError: a file is missing, damaged, or not what `train` writes.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected the model.keras of a training run")
-    return _described(path.with_suffix(".json"))
-
-
-def _described(beside: Path) -> dict[str, Any]:
-    """What model.json says."""
-    try:
-        described = json.loads(read_bounded(beside, MAX_DESCRIPTION_BYTES, "what train writes beside the model"))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"cannot read {beside} ({error}); expected it beside the model, as train writes it") from error
-    if not isinstance(described, dict) or not {"schema", "mean_shape", "recipe", "parameters"} <= described.keys():
-        raise InputError(f"{beside} lacks schema, mean_shape, recipe or parameters; expected what train writes")
-    if not isinstance(described["recipe"], dict):
-        raise InputError(f"{beside}: recipe is {described['recipe']!r:.60}, expected what train writes")
-    return described
 
 
 def carry_weights(source: Path, model: keras.Model, schema: Schema, *, trust_code: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,8 @@ def command(*arguments: object) -> None:
         [sys.executable, "-m", "fkp_edge", *map(str, arguments)], capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
+    assert not re.search(r"cuda|absl|tensorflow|^[IWEF]\d{4}", done.stderr, re.IGNORECASE | re.MULTILINE), done.stderr
+    assert len(done.stdout.splitlines()) == 3
 
 
 def test_the_chain_of_recipes_gives_files_that_run(faces: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
 from fkp_edge.cli.main import main
+from fkp_edge.convert.report import FOUND_SCORE
+from fkp_edge.device.tracking.engine import EngineSettings
 from fkp_edge.model.file import read_model_file
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.train.backend import keras
@@ -65,10 +67,22 @@ def test_the_defaults_give_a_gated_int8_file(convert: Convert, tmp_path: Path):
     assert found["report"]["layers"][0][1] <= found["report"]["layers"][-1][1]
 
 
+def test_a_network_that_would_find_nobody_is_warned_of(convert: Convert, tmp_path: Path):
+    before, after = convert()["report"]["found_percent"]  # random weights: no score is near 0.9
+    assert (before, after) == (0, 0)
+    assert "Warning: run would find nobody" in (tmp_path / "out/net-int8.report.md").read_text()
+
+
+def test_the_score_of_a_face_found_is_the_engines():
+    assert EngineSettings().found_score == FOUND_SCORE
+
+
 def test_a_report_page_needs_nothing_else(convert: Convert, tmp_path: Path):
     convert()
     page = (tmp_path / "out/net-int8.report.html").read_text()
     assert page.count("data:image/png;base64,") == 3
+    assert 'name="viewport"' in page
+    assert 'class="badge yes"' in page
     assert "http" not in page.replace("http-equiv", "")
     text = (tmp_path / "out/net-int8.report.md").read_text()
     assert "| nose_tip |" in text
@@ -122,6 +136,7 @@ def test_quantisation_aware_training_gives_int8(convert: Convert, tmp_path: Path
 
 def test_the_worst_faces_are_drawn_where_asked(convert: Convert, tmp_path: Path):
     convert("", "--worst", tmp_path / "worst.png")
+    assert (tmp_path / "out/net-int8.report.html").read_text().count("data:image/png;base64,") == 4
     assert cv2.imread(str(tmp_path / "worst.png")).shape == (2 * 192, 5 * 192, 3)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +159,8 @@ def test_two_devices_share_the_steps(tiny: Path) -> None:
     # a process of its own: TensorFlow's devices are fixed when it first works
     done = subprocess.run([sys.executable, "-m", "fkp_edge", *arguments], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert not re.search(r"cuda|absl|tensorflow|^[IWEF]\d{4}", done.stderr, re.IGNORECASE | re.MULTILINE), done.stderr
+    assert len(done.stdout.splitlines()) == 3
     recipe.write_text(recipe.read_text().replace("replicas = 2", "").replace("epochs = 2", "epochs = 3"))
     assert main([*arguments, "--resume"]) == 0  # on one device
     assert history(tiny) == [1, 2, 3]
@@ -167,3 +172,18 @@ def test_devices_that_cannot_be_had_are_named(tiny: Path, capsys: pytest.Capture
     recipe.write_text(recipe.read_text() + "replicas = 3\n")
     assert train(tiny, 2) == 2
     assert "fit.replicas = 3 needs a fresh process" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tiny: Path) -> None:
+    recipe = tiny / "tiny2.toml"
+    recipe.write_text(recipe.read_text().replace("epochs = 2", "epochs = 100000"))
+    arguments = ["train", str(recipe), "--data", str(tiny), "--out", str(tiny / "run")]
+    with subprocess.Popen([sys.executable, "-m", "fkp_edge", *arguments], stderr=subprocess.PIPE, text=True) as run:
+        while run.poll() is None and not (tiny / "run/history.jsonl").exists():
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        said = run.communicate(timeout=300)[1]
+    assert run.returncode == 130, said
+    assert f"--out {tiny / 'run'} --resume" in said
+    recipe.write_text(recipe.read_text().replace("epochs = 100000", f"epochs = {len(history(tiny))}"))
+    assert main([*arguments, "--resume"]) == 0

@@ -15,7 +15,7 @@ from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
 from fkp_edge.train.published.recipe import Data
 
-__all__ = ["chosen", "load_rows", "pixels_of", "split_rows", "units_of"]
+__all__ = ["check_rows", "chosen", "load_rows", "pixels_of", "split_rows", "units_of"]
 
 
 def load_rows(config: Data, data_dir: Path) -> FaceSet:
@@ -24,10 +24,23 @@ def load_rows(config: Data, data_dir: Path) -> FaceSet:
     Raises:
         InputError: the file is missing or wrong.
     """
+    return data.load_one(_file_of(config, data_dir), FKP15).as_crops()
+
+
+def check_rows(config: Data, data_dir: Path) -> None:
+    """Says now what `load_rows` would say of a file that is not there.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    if not (path := _file_of(config, data_dir)).exists():
+        data.load_one(path, FKP15)
+
+
+def _file_of(config: Data, data_dir: Path) -> Path:
     path = data_dir / config.file
     zipped = path.with_suffix(".zip")
-    found = zipped if path.suffix == ".csv" and not path.exists() and zipped.exists() else path
-    return data.load_one(found, FKP15).as_crops()
+    return zipped if path.suffix == ".csv" and not path.exists() and zipped.exists() else path
 
 
 def chosen(faces: FaceSet, rows: NDArray[np.intp], name: str) -> FaceSet:

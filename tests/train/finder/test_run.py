@@ -70,7 +70,7 @@ def test_a_finder_that_finds_nothing_is_not_converted(
     assert (report["faces"], report["proposals"]) == (1, 5)
     assert (code, out.exists()) == ((0, True) if report["recall_percent"] else (1, False))
     if code:
-        assert "does not pass" in capsys.readouterr().err
+        assert "does not pass" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", [["--worst", "w.png"], ["--edgetpu"]])
