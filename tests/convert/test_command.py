@@ -13,8 +13,11 @@ import pytest
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")
 
 from fkp_edge.cli.main import main
+from fkp_edge.convert.attempts import prepare_job
+from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.report import FOUND_SCORE
 from fkp_edge.device.tracking.engine import EngineSettings
+from fkp_edge.errors import InputError
 from fkp_edge.model.file import read_model_file
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.train.backend import keras
@@ -180,11 +183,16 @@ def test_unfinished_work_of_another_conversion_is_not_gone_on_from(convert: Conv
     assert f"{work} holds unfinished work of another conversion" in error
 
 
-def test_fine_tuning_on_other_faces_is_not_gone_on_from(convert: Convert, tmp_path: Path):
-    recipe = "remedies = false\n[prune]\nchannels = 0.5" + TUNE
-    convert(recipe, "--max-loss", "0.000001%", code=1)
+def test_fine_tuning_on_other_faces_is_not_gone_on_from(trained: Path, tmp_path: Path):
+    def claim() -> None:
+        job = prepare_job(trained, ConvertRecipe(), data_dir=tmp_path, propose=lambda grey: [], work=tmp_path / "work")
+        assert job.task.steps
+
+    claim()
+    claim()
     write_faces(tmp_path / "train.csv", 16, seed=9)
-    assert "holds unfinished work of another conversion" in convert(recipe, code=2)["error"]
+    with pytest.raises(InputError, match="holds unfinished work of another conversion"):
+        claim()
 
 
 def test_a_network_of_other_units_is_recognised_as_lost(convert: Convert, trained: Path, tmp_path: Path):
