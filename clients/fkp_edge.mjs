@@ -73,8 +73,9 @@ function decodeFace(data, start, points, size) {
 /**
  * Messages of the stream at `url`: a hello at each connection, then observations, of which a slow loop gets the newest.
  * Ends when its loop is left. `token` is what the device's --token-file holds; `reconnect: false` ends with the stream.
+ * `onRetry(reason, pauseMs)` is called before each pause: where nobody listens, the loop waits and says nothing itself.
  */
-export async function* connect(url, { token, reconnect = true, timeoutMs = 5000 } = {}) {
+export async function* connect(url, { token, reconnect = true, timeoutMs = 5000, onRetry = () => {} } = {}) {
   for (let pauseMs = 100; ; pauseMs = Math.min(2 * pauseMs, 2000)) {
     const inbox = new Inbox();
     const close = await (/^wss?:/.test(url) ? openWebSocket : openSocket)(url, token, inbox);
@@ -91,6 +92,7 @@ export async function* connect(url, { token, reconnect = true, timeoutMs = 5000 
       close();
     }
     if (!reconnect) return;
+    onRetry(inbox.reason ?? `nothing came from ${url} for ${timeoutMs} ms`, pauseMs);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
@@ -109,8 +111,12 @@ class Inbox {
     this.#wake();
   }
 
-  end() {
+  /** Why it ended; null while it goes on. */
+  reason = null;
+
+  end(reason) {
     this.#ended = true;
+    this.reason ??= reason;
     this.#wake();
   }
 
@@ -133,7 +139,8 @@ async function openWebSocket(url, token, inbox) {
     throw new ProtocolError(`${url} needs a WebSocket; expected Node.js 22 or later: connect to tcp:// with this one`);
   const socket = new WebSocket(token ? `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(token)}` : url);
   socket.onmessage = (event) => inbox.put(event.data);
-  socket.onclose = socket.onerror = () => inbox.end();
+  socket.onerror = () => inbox.end(`cannot connect to ${url}, or the connection is lost`);
+  socket.onclose = () => inbox.end(`${url} ended the stream`);
   return () => socket.close();
 }
 
@@ -152,7 +159,7 @@ async function openSocket(url, token, inbox) {
     lines.forEach((line) => inbox.put(line));
     if (text.length > MAX_LINE_BYTES) socket.destroy();
   });
-  socket.on("error", () => inbox.end());
-  socket.on("close", () => inbox.end());
+  socket.on("error", (error) => inbox.end(`cannot reach ${url}: ${error.code ?? error.message}`));
+  socket.on("close", () => inbox.end(`${url} ended the stream`));
   return () => socket.destroy();
 }

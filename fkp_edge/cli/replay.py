@@ -28,8 +28,12 @@ def replay(args: Namespace) -> int:
     try:
         for address in playing.outputs.addresses:
             print(f"streaming {args.recording} on {address}", file=sys.stderr, flush=True)
-        print(f"{playing.run(fast=args.fast)} observations", file=sys.stderr)
+        print(f"{playing.run(fast=args.fast, say=_say)} observations", file=sys.stderr)
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -29,5 +29,6 @@ def watch(args: Namespace) -> int:
             count=args.count,
             wait_s=args.wait,
             recorder=recorder,
+            say=lambda text: print(text, file=sys.stderr, flush=True),
         )
     return 0

@@ -188,3 +188,17 @@ def test_a_nodejs_without_websockets_says_so():
         ["node", "--input-type=module", "-e", code], capture_output=True, text=True, timeout=30, check=True
     )
     assert "needs a WebSocket; expected Node.js 22 or later" in done.stdout
+
+
+@needs_node
+def test_the_javascript_client_says_why_it_waits(tmp_path):
+    program = tmp_path / "wait.mjs"
+    program.write_text(
+        f"""import {{ connect }} from {json.dumps(str(REPOSITORY / "clients/fkp_edge.mjs"))};
+        const onRetry = (reason, pauseMs) => {{ console.log(JSON.stringify([reason, pauseMs])); process.exit(0); }};
+        for await (const _ of connect("unix://{tmp_path}/none", {{ onRetry }})) console.log("a message");"""
+    )
+    done = subprocess.run(["node", str(program)], capture_output=True, text=True, timeout=30, check=True)
+    reason, pause_ms = json.loads(done.stdout)
+    assert "ENOENT" in reason
+    assert pause_ms == 100

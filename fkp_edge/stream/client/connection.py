@@ -23,7 +23,14 @@ LAST_PAUSE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-def connect(url: str, *, token: str | None = None, timeout_s: float = 5.0, reconnect: bool = True) -> Connection:
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    timeout_s: float = 5.0,
+    reconnect: bool = True,
+    wait_s: float = 0.0,
+) -> Connection:
     """A connection to the stream at `url`, such as `tcp://127.0.0.1:8765`: iterate over it, close it.
 
     Args:
@@ -32,12 +39,24 @@ def connect(url: str, *, token: str | None = None, timeout_s: float = 5.0, recon
         timeout_s: how long to wait for the connection, and then for each next line.
         reconnect: connects again, for as long as it takes, where the stream ends or is lost; each connection begins
             with a `Hello` of its own. Otherwise the iteration ends with the stream.
+        wait_s: how long to try again, at first, while nothing listens; the log says that it does.
 
     Raises:
         StreamError: nothing listens there.
     """
     address = parse_address(url)
-    return Connection(address, token=token, timeout_s=timeout_s, reconnect=reconnect)
+    end = time.monotonic() + wait_s
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return Connection(address, token=token, timeout_s=timeout_s, reconnect=reconnect)
+        except LostError as error:
+            rest_s = end - time.monotonic()
+            if rest_s <= 0:
+                raise
+            _log.warning("%s; trying again for %.0f s", error, rest_s)
+            time.sleep(min(pause_s, rest_s))
+            pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
 
 class Connection(Closing):

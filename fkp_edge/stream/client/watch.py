@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from fkp_edge.errors import StreamError
@@ -17,6 +19,7 @@ from fkp_edge.stream.recording.recording import Recorder
 __all__ = ["introduction", "watch"]
 
 RETRY_S = 0.2
+LATE_S = 1.0
 RATE_WINDOW_NS = 2_000_000_000
 PLAIN_INTERVAL_NS = 1_000_000_000
 MAX_AGE_MS = 60_000.0
@@ -33,6 +36,7 @@ def watch(
     count: int | None = None,
     wait_s: float = 0.0,
     recorder: Recorder | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Shows the stream at `url` until the server closes it: the number of observations seen.
 
@@ -45,12 +49,14 @@ def watch(
         count: ends after that many observations.
         wait_s: how long to try again while nothing listens there.
         recorder: gets what a recording holds.
+        say: called, from a thread of its own, with what is waited for, where that takes over a second.
 
     Raises:
         StreamError: see `connect` and `Connection`.
     """
-    with _connect(url, token, wait_s) as connection:
-        received = _recorded(connection.pairs(), recorder) if recorder else connection.pairs()
+    with _connect(url, token, wait_s, say) as connection:
+        received = _first_said(connection, say, has_token=token is not None)
+        received = _recorded(received, recorder) if recorder else received
         return _copy(connection, received, out, count) if as_json else _show(connection, received, out, count)
 
 
@@ -64,16 +70,43 @@ def _recorded(received: Received, recorder: Recorder) -> Iterator[tuple[bytes, S
         yield line, message
 
 
-def _connect(url: str, token: str | None, wait_s: float) -> Connection:
+def _connect(url: str, token: str | None, wait_s: float, say: Callable[[str], None]) -> Connection:
     """Connects, again and again for `wait_s` while nothing listens."""
     end = time.monotonic() + wait_s
-    while True:
-        try:
-            return connect(url, token=token, reconnect=False)
-        except StreamError as error:
-            if time.monotonic() >= end or not isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError):
-                raise
-        time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
+    with _said_late(f"waiting up to {wait_s:g} s for {url}: nothing answers there yet", say):
+        while True:
+            try:
+                return connect(url, token=token, reconnect=False)
+            except StreamError as error:
+                is_absent = isinstance(error.__cause__, ConnectionRefusedError | FileNotFoundError)
+                if time.monotonic() >= end or not is_absent:
+                    raise
+            time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
+
+
+def _first_said(
+    connection: Connection, say: Callable[[str], None], *, has_token: bool
+) -> Iterator[tuple[bytes, ServerMessage]]:
+    """What `connection` receives; where the first line is late, that is said."""
+    asks = "" if has_token else "; a stream that asks for a token needs --token-file FILE"
+    pairs = connection.pairs()
+    with _said_late(f"connected to {connection.address}, waiting for its first line{asks}", say):
+        first = next(pairs, None)
+    if first is not None:
+        yield first
+        yield from pairs
+
+
+@contextmanager
+def _said_late(text: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Says `text` where what is done here takes over a second."""
+    timer = threading.Timer(LATE_S, say, (text,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _copy(connection: Connection, received: Received, out: TextIO, count: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fkp_edge.stream.protocol.address import Address
@@ -14,7 +14,8 @@ from fkp_edge.stream.server.publishers import Access, Outputs
 __all__ = ["Replay"]
 
 POLL_S = 0.0005
-LONGEST_SLEEP_S = 0.05
+LATE_S = 1.0
+MAX_SLEEP_S = 0.05
 """Until `stop` is noticed."""
 
 
@@ -35,11 +36,12 @@ class Replay:
         self._stopping = False  # no lock: a signal handler must not wait for who holds it, which is what it interrupted
         self.outputs = Outputs(addresses, lambda: self._hello, access)
 
-    def run(self, *, fast: bool) -> int:
+    def run(self, *, fast: bool, say: Callable[[str], None] = lambda _: None) -> int:
         """Streams to the end, then closes: the number of observations.
 
         Args:
             fast: as fast as the slowest client reads, from the first client on; otherwise at the recording's own pace.
+            say: called with what is waited for, where no client comes within a second.
 
         Raises:
             InputError: the recording is damaged.
@@ -47,6 +49,8 @@ class Replay:
         count = 0
         start_ns: int | None = None
         with self.outputs:
+            if fast:
+                self._wait_for_the_first(say)
             for line, message in self._messages:
                 if isinstance(message, Hello):
                     if fast:
@@ -75,6 +79,14 @@ class Replay:
         while not (self.outputs.are_served or self._stopping):
             time.sleep(POLL_S)
 
+    def _wait_for_the_first(self, say: Callable[[str], None]) -> None:
+        late_s = time.monotonic() + LATE_S
+        while not (self.outputs.are_served or self._stopping):
+            if time.monotonic() > late_s:
+                say("waiting for a client: connect one, such as fkp-edge watch, or leave --fast out")
+                return
+            time.sleep(POLL_S)
+
     def _wait_until(self, when_ns: int) -> None:
         while (rest_ns := when_ns - time.monotonic_ns()) > 0 and not self._stopping:
-            time.sleep(min(rest_ns / 1e9, LONGEST_SLEEP_S))
+            time.sleep(min(rest_ns / 1e9, MAX_SLEEP_S))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
@@ -42,3 +43,17 @@ def test_a_refusal_is_not_tried_again(open_server):
     with connect(str(server.address)) as client, pytest.raises(StreamError, match="refused this client"):
         next(client)
     assert server.refused == 1
+
+
+def test_a_first_connection_is_waited_for_where_asked(hello):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    opened = []
+    timer = threading.Timer(0.3, lambda: opened.append(LineServer(TcpAddress("127.0.0.1", port), lambda: hello)))
+    timer.start()
+    with connect(f"tcp://127.0.0.1:{port}", wait_s=20) as client:
+        assert next(client) == hello
+    timer.join()
+    opened[0].close()
+    with pytest.raises(StreamError, match="nothing listens on"):
+        connect(f"tcp://127.0.0.1:{port}", wait_s=0.1)

@@ -171,3 +171,15 @@ def test_a_signal_ends_a_replay_and_its_socket(recording, tmp_path):
         assert process.wait(20) == 0
         assert "0 observations" in process.stderr.read()
     assert not socket.exists()
+
+
+def test_without_a_client_a_fast_replay_says_what_it_waits_for(recording):
+    replay = Replay(recording, [TcpAddress("127.0.0.1", 0)], Access())
+    said = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        replay.stop()
+
+    assert replay.run(fast=True, say=say) == 0
+    assert len(said) == 1
