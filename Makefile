@@ -92,7 +92,8 @@ coverage: $(DEV) ## lines and branches of what runs on a device that its tests r
 	.venv-dev/bin/coverage report
 	.venv-dev/bin/coverage json --quiet --fail-under=0 -o - | .venv-dev/bin/python tests/branches.py
 
-docs: $(DEV) ## the parts of docs/ that are made from the source: error messages, the protocol's tables and vectors, the schema of bench
+docs: $(DEV) ## what the pages take from the source and the results: figures, options, error messages, the protocol, the schema of bench
+	.venv-dev/bin/python docs/figures/generate.py
 	.venv-dev/bin/python docs/troubleshooting/generate.py
 	.venv-dev/bin/python docs/protocol/generate.py
 	.venv-dev/bin/python docs/bench_schema.py

@@ -77,8 +77,6 @@ WAYS: dict[str, Run | Left] = {
     # README, quick start, device/
     "make run": Left("fetches packages; test_packaging.py installs the wheel and plays the demo"),
     "make test": Left("is what runs this"),
-    "make coverage": Left("runs this, too"),
-    ".venv/bin/fkp-edge watch": Run({".venv/bin/fkp-edge watch": "fkp-edge watch STREAM --count 3"}, watches=True),
     "fkp-edge watch": Run({"watch": "watch STREAM --count 3"}, watches=True),
     "fkp-edge watch --json --count 1": Run({"watch": "watch STREAM"}, watches=True),
     TOKEN: Run(),

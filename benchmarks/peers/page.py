@@ -1,6 +1,6 @@
-"""The tables and the picture that the READMEs show of ../results/peers.json.
+"""The tables and the picture that the pages show of ../results/peers.json.
 
-Usage: python benchmarks/peers/page.py     (writes them into the READMEs, and docs/peers.svg)
+Usage: python benchmarks/peers/page.py     (draws docs/peers.svg; `make docs` writes the tables)
 """
 
 from __future__ import annotations
@@ -146,35 +146,10 @@ def draw(record: Record, path: Path) -> None:
     plt.close(figure)
 
 
-def replaced(text: str, table: str) -> str:
-    """`text` with `table` in the place of the one that has the same first line.
-
-    Raises:
-        ValueError: no table of `text` has it.
-    """
-    start = text.find(table.partition("\n")[0])
-    if start < 0:
-        raise ValueError(f"no table begins with {table.partition(chr(10))[0]!r}")
-    end = text.find("\n\n", start)
-    return text[:start] + table + text[end:]
-
-
 def main() -> int:
-    """Writes the tables into the READMEs, and the picture."""
-    record = json.loads(RESULT.read_text())
-    for page, makes in PAGES.items():
-        text = page.read_text()
-        for make in makes:
-            text = replaced(text, make(record))
-        page.write_text(text)
-    draw(record, PICTURE)
+    """Draws the picture."""
+    draw(json.loads(RESULT.read_text()), PICTURE)
     return 0
-
-
-PAGES = {
-    REPOSITORY / "README.md": (table,),
-    Path(__file__).with_name("README.md"): (speed_table, accuracy_table, box_table),
-}
 
 
 if __name__ == "__main__":
