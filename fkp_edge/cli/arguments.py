@@ -76,8 +76,8 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--search",
         choices=SEARCHES,
-        default="haar",
-        help="what proposes faces: the finder, a small network, Haar's cascade, or both (default: haar)",
+        default="both",
+        help="what proposes faces: the finder, a small network, Haar's cascade, or both (default: both)",
     )
 
 

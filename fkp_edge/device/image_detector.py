@@ -33,7 +33,7 @@ STRICT = HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_si
 class StillSettings:
     """How hard to look, and when to believe. Chosen on val/scenes (benchmarks/results/stills.json)."""
 
-    method: Method = "haar"
+    method: Method = "both"
     """What looks: the finder, Haar, or Haar where the finder found no face."""
     haar: HaarSettings = PERMISSIVE
     """Permissive: the score throws the wrong boxes out."""

@@ -38,6 +38,13 @@ class Board:
             assert self._changed.wait_for(lambda: self._now_s >= self._ends_s, DEADLINE_S)
         return self._answers
 
+    def close(self) -> None:
+        """Lets a search under way end."""
+        with self._changed:
+            self._now_s = float("inf")
+            self._changed.notify_all()
+        self.search.close()
+
     def first_seen_s(self, engine: Engine, frame: Frame, frame_s: float, frames: int) -> float:
         """When `frame`, shown every `frame_s` for `frames` times, is the first time one with a face."""
         for i in range(frames):
@@ -71,6 +78,6 @@ def test_a_face_that_stands_still_is_found_by_the_first_search_whatever_it_takes
     face = box_around(crop_from_track(frame.truth, model.mean_shape))
     board = Board(search_s, [*clutter, face])
     seen_s = board.first_seen_s(Engine(model, board.search), frame, frame_s, 60 + 2 * round(search_s / frame_s))
-    board.search.close()
+    board.close()
     assert board.search.count <= 2
     assert seen_s <= search_s + 4 * frame_s

@@ -20,7 +20,6 @@ from fkp_edge.device.timing import StageTimes
 
 __all__ = ["BothSearch", "FinderSearch", "Finds", "SecondOpinion", "open_finder"]
 
-STAGE = "finder"
 MAX_WHOLE = 5
 """Proposals of one look at the whole frame."""
 MAX_PART = 2
@@ -91,9 +90,9 @@ class FinderSearch:
         """Where faces may be in `frame`; in one shortly before where a face is followed in live video."""
         if following and self._live:
             if self._beside is None:
-                self._beside = ThreadedSearch(self._propose, self._times, stage=STAGE)
+                self._beside = ThreadedSearch(self._propose, self._times)
             return self._beside.look(frame)
-        with self._times.stage(STAGE):
+        with self._times.stage("search"):
             if not self._stillness.is_worth_a_look(frame):
                 return []
             self._inline += 1

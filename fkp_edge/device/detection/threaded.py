@@ -46,7 +46,6 @@ class ThreadedSearch:
         cpu_share: float = 1.0,
         remedy: str = "take a faster board",
         clock: Callable[[], float] = time.monotonic,
-        stage: str = "search",
     ) -> None:
         """Starts the thread.
 
@@ -56,13 +55,11 @@ class ThreadedSearch:
             cpu_share: of one core, on average: after each search it rests accordingly.
             remedy: what makes searches cheaper, for the warning of one that cannot keep up.
             clock: seconds.
-            stage: the name of its durations.
         """
         self._detect = detect
         self._times = times or StageTimes()
         self._pace = Pace(cpu_share=cpu_share, remedy=remedy)
         self._clock = clock
-        self._stage = stage
         self.count = 0
         self._wake = threading.Condition()
         self._frame: Frame | None = None
@@ -108,7 +105,7 @@ class ThreadedSearch:
                 return
             proposals, captured_ns = self._in_newest(proposals, frame)
             now = self._clock()
-            self._times.add(self._stage, round((now - start) * 1e9))
+            self._times.add("search", round((now - start) * 1e9))
             # OpenCV's own threads work as long as this one does, and their time is not counted in it
             used = (time.thread_time() - used) * max(1, cv2.getNumThreads())
             with self._wake:
