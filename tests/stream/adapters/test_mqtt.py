@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 paho = pytest.importorskip("paho.mqtt.client", reason="needs fkp-edge[mqtt]")
@@ -173,3 +174,16 @@ def test_a_packet_larger_than_any_we_expect_ends_the_connection(hello):
         ):
             broken.join(30)  # its sending fails: we hung up
         assert not broken.is_alive()
+
+
+@needs_broker
+def test_the_retained_hello_learns_the_size_of_the_first_frame(address, hello, observe):
+    size = [None]
+    with (
+        subscribed(address) as found,
+        MqttSender(address, lambda: msgspec.structs.replace(hello, frame_size=size[0])) as sender,
+    ):
+        assert json.loads(until(found, f"{address.prefix}/hello"))["frame_size"] is None
+        size[0] = (640, 480)
+        sender.publish(observe(1), encode(observe(1)))
+        assert json.loads(until(found, f"{address.prefix}/hello"))["frame_size"] == [640, 480]

@@ -7,6 +7,7 @@ import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
+from fkp_edge.stream.protocol.messages import FaceMessage, ObservationMessage, Pose
 
 
 def test_a_face_has_200_bytes(observe):
@@ -87,3 +88,32 @@ def test_a_hello_datagram_that_holds_another_message_is_refused(hello, line):
     bad = good[:6] + (8 + len(body)).to_bytes(2, "little") + body
     with pytest.raises(StreamError, match="a hello datagram holds ObservationMessage; expected a hello"):
         decode_datagram(bad)
+
+
+def test_what_single_floats_blur_is_read_as_it_was_sent():
+    """Hundredths of a pixel, thousandths of a score and tenths of a degree, as on the other transports."""
+    face = FaceMessage(
+        id=1,
+        score=0.123,
+        box=(1000.01, 0.07, 333.33, 4095.99),
+        points=((639.99, 0.01), (-12.34, 1919.95)),
+        pose=Pose(yaw=-33.3, pitch=0.1, roll=179.9),
+    )
+    message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face,))
+    assert decode_datagram(encode_datagram(message)) == message
+
+
+def test_steps_finer_than_the_protocols_are_rounded():
+    face = FaceMessage(id=1, score=0.98765, box=(1.006, 2.004, 3.0, 4.0), points=((5.126, 6.124),))
+    message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face,))
+    (read,) = decode_datagram(encode_datagram(message)).faces
+    assert (read.score, read.box, read.points) == (0.988, (1.01, 2.0, 3.0, 4.0), ((5.13, 6.12),))
+
+
+def test_a_held_face_is_marked_and_costs_others_nothing():
+    face = FaceMessage(id=1, score=0.5, box=(1.0, 2.0, 3.0, 4.0), points=((5.0, 6.0),))
+    held = FaceMessage(id=2, score=0.5, box=(1.0, 2.0, 3.0, 4.0), points=((5.0, 6.0),), held=True)
+    seen = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face, face))
+    both = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face, held))
+    assert [f.held for f in decode_datagram(encode_datagram(both)).faces] == [False, True]
+    assert len(encode_datagram(both)) == len(encode_datagram(seen)) + 2 * 4

@@ -2,15 +2,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import socket
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream import Hello, LineServer, ObservationMessage, Ping, Pong, TcpAddress, connect, encode
+from fkp_edge.stream import (
+    Hello,
+    LineServer,
+    ObservationMessage,
+    Ping,
+    Pong,
+    TcpAddress,
+    connect,
+    decode_server,
+    encode,
+)
 
 PING = encode(Ping(client_ns=5))
 
@@ -325,3 +337,25 @@ def test_a_client_before_the_first_frame_learns_its_size(hello, line):
         assert next(client).sequence == 2
         server.publish(line(3))
         assert next(client).sequence == 3
+
+
+def test_a_server_without_a_descriptor_left_accepts_once_it_has_one(server, hello):
+    """Not once more only: each failure is followed by another try."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as sock:
+        sock.settimeout(5)
+        highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+        try:
+            with contextlib.ExitStack() as taken:
+                with contextlib.suppress(OSError):
+                    while True:
+                        taken.enter_context(contextlib.closing(socket.socket()))
+                sock.connect(("127.0.0.1", server.port))
+                threading.Event().wait(0.1)
+                assert server.clients == 0
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert decode_server(sock.makefile("rb").readline()) == hello
+    with connect(str(server.address)) as another:
+        assert next(another) == hello
