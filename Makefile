@@ -3,12 +3,13 @@ PYTHON ?= python3
 DEVICE := .venv/.installed
 DEV := .venv-dev/.installed
 ARGS ?=
+FAST := tests/core tests/data tests/evaluation tests/device/tracking tests/stream/protocol tests/test_results.py
 DATA ?= ../shared/data
 FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/model/shipped
 RESULTS := benchmarks/results
 
-.PHONY: help run bench device-env test lint types check-imports test-extras test-slow test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
+.PHONY: help run site test-fast bench device-env test lint types check-imports test-extras test-slow test-picamera test-install test-arm64 bench-arm64 pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
@@ -79,6 +80,9 @@ bench-arm64: $(DEV) ## instructions on emulated Pi 4 and Pi 5 cores beside the c
 	PYTHON=.venv-dev/bin/python benchmarks/arm64/roots.sh .arm64
 	.venv-dev/bin/python benchmarks/bench_arm64.py .arm64 $(ARGS)
 
+test-fast: $(DEV) ## the inner loop: core, data, evaluation, tracking, protocol; nothing that starts programs, opens sockets or trains
+	.venv-dev/bin/pytest $(FAST) $(ARGS)
+
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
 	.venv-dev/bin/pytest $(ARGS)
 
@@ -94,9 +98,15 @@ coverage: $(DEV) ## lines and branches of what runs on a device that its tests r
 
 docs: $(DEV) ## what the pages take from the source and the results: figures, options, error messages, the protocol, the schema of bench
 	.venv-dev/bin/python docs/figures/generate.py
+	.venv-dev/bin/python docs/architecture_picture.py
 	.venv-dev/bin/python docs/troubleshooting/generate.py
 	.venv-dev/bin/python docs/protocol/generate.py
 	.venv-dev/bin/python docs/bench_schema.py
+
+site: $(DEV) ## the documentation as a site in .site/html; a broken link or a public name without docstring fails
+	@.venv-dev/bin/python -c "import mkdocs, mkdocstrings" 2>/dev/null || \
+	  .venv-dev/bin/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	.venv-dev/bin/python docs/site/build.py
 
 models: runs/keypointnet/model.keras ## trains and converts all that ships: four hours on two cores, goes on where it was killed
 	mkdir -p runs/converted

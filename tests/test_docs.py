@@ -68,6 +68,12 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(path: Path) -> None:
         head = cells and (head or cells)
 
 
+def test_the_picture_of_the_parts_is_that_of_the_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docs"))
+    picture = importlib.import_module("architecture_picture")
+    assert picture.draw(picture.edges()) == picture.PICTURE.read_text(), "run make docs"
+
+
 def results(name: str) -> Any:
     return json.loads((REPOSITORY / f"benchmarks/results/{name}.json").read_text())
 

@@ -77,6 +77,8 @@ WAYS: dict[str, Run | Left] = {
     # README, quick start, device/
     "make run": Left("fetches packages; test_packaging.py installs the wheel and plays the demo"),
     "make test": Left("is what runs this"),
+    "make lint types check-imports": Left("make test runs them"),
+    "make test-fast": Left("is a part of make test"),
     "fkp-edge watch": Run({"watch": "watch STREAM --count 3"}, watches=True),
     "fkp-edge watch --json --count 1": Run({"watch": "watch STREAM"}, watches=True),
     TOKEN: Run(),
