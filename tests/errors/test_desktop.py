@@ -29,7 +29,7 @@ def converts(refused, tmp_path: Path) -> Callable[..., str]:
 def test_convert_a_missing_model(converts, tmp_path: Path):
     (tmp_path / "model.json").write_text('{"schema": "fkp15", "mean_shape": [], "recipe": {}, "parameters": 1}')
     path = tmp_path / "model.keras"
-    assert converts(path) == f"{path} does not exist; expected the model.keras of a training run"
+    assert converts(path).startswith(f"{path} does not exist; ")
 
 
 def test_convert_a_model_with_an_unfinished_description(converts, text_file, tmp_path: Path):
@@ -60,7 +60,7 @@ def test_convert_for_the_edge_tpu_without_its_compiler(converts, text_file, monk
 def test_convert_a_text_file_named_keras(converts, text_file, tmp_path: Path):
     (tmp_path / "model.json").write_text('{"schema": "fkp15", "mean_shape": [], "recipe": {}, "parameters": 1}')
     path = text_file("model.keras")
-    assert converts(path).startswith(f"{path} cannot be loaded as a tf-keras model: ")
+    assert converts(path).startswith(f"{path} cannot be read as a tf-keras model (it starts b'This is ')")
 
 
 @pytest.mark.parametrize("taken", ["net-int8.tflite", "net-float32.tflite"])
