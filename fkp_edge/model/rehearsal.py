@@ -16,7 +16,9 @@ from fkp_edge.model.file import ModelFile, encode_model_file
 from fkp_edge.model.runtimes import TfliteRuntime
 from fkp_edge.model.shipped import shipped_model
 
-__all__ = ["QUESTION", "rehearse"]
+__all__ = ["ANSWER", "MAX_ANSWER", "MODULE", "QUESTION", "rehearse", "try_out"]
+
+MODULE = "fkp_edge.model.rehearsing"
 
 QUESTION = struct.Struct("<QIQd")
 """Bytes of the model file that follow, threads, bytes of memory, CPU seconds."""
@@ -50,24 +52,35 @@ def rehearse(file: ModelFile, runtime: TfliteRuntime, *, threads: int = 1) -> No
     mark = _mark(content, f"{runtime} {threads}")
     if mark and mark.exists():
         return
-    memory = MEMORY + 4 * len(file.flatbuffer) + threads * THREAD_MEMORY
-    head = bytearray(ANSWER.size)
-    with Worker("fkp_edge.model.rehearsing") as worker:
+    with Worker(MODULE) as worker:
         try:
-            worker.ask([QUESTION.pack(len(content), threads, memory, CPU_S), content], timeout_s=TIMEOUT_S)
-            deadline = time.monotonic() + TIMEOUT_S
-            worker.answer(memoryview(head), deadline)
-            text = bytearray(min(MAX_ANSWER, *ANSWER.unpack(head)))
-            worker.answer(memoryview(text), deadline)
+            text = try_out(worker, content, threads=threads)
         except WorkerError as error:
             what = "crashes the TFLite runtime" if error.crashed else "cannot be tried out"
             raise ModelFileError(f"{file.path} {what} (it {error}): refused; convert the model again") from error
         except OSError as error:
             raise ModelFileError(f"{file.path} cannot be tried out: {error.strerror or error}") from error
     if text:
-        raise ModelFileError(f"{file.path}{text.decode(errors='replace')}")
+        raise ModelFileError(f"{file.path}{text}")
     if mark:
         _leave(mark)
+
+
+def try_out(worker: Worker, content: bytes, *, threads: int = 1) -> str:
+    """What `worker`, which runs `MODULE`, says against the model file `content`; empty where it runs.
+
+    Raises:
+        WorkerError: the worker crashed, or took too long.
+        OSError: it cannot be started.
+    """
+    memory = MEMORY + 4 * len(content) + threads * THREAD_MEMORY
+    head = bytearray(ANSWER.size)
+    worker.ask([QUESTION.pack(len(content), threads, memory, CPU_S), content], timeout_s=TIMEOUT_S)
+    deadline = time.monotonic() + TIMEOUT_S
+    worker.answer(memoryview(head), deadline)
+    text = bytearray(min(MAX_ANSWER, *ANSWER.unpack(head)))
+    worker.answer(memoryview(text), deadline)
+    return text.decode(errors="replace")
 
 
 def _mark(content: bytes, how: str) -> Path | None:
