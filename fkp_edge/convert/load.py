@@ -67,11 +67,11 @@ def load_network(path: Path, foreign: Foreign, *, trust_code: bool = False) -> N
         return _load_saved_model(path, foreign, trust_code)
     if path.suffix not in {".keras", ".h5"}:
         raise InputError(f"{path}: expected a .keras or .h5 file of tf-keras, or the folder of a SavedModel")
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a .keras or .h5 file, or the folder of a SavedModel")
     if path.suffix == ".keras" and path.with_suffix(".json").exists():
         model, described = load_trained(path, trust_code=trust_code)
         return Network(path, described, model)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a .keras or .h5 file, or the folder of a SavedModel")
     return _adapted(path, open_keras(path, trust_code=trust_code), foreign)
 
 
