@@ -85,7 +85,9 @@ def try_out(worker: Worker, content: bytes, *, threads: int = 1) -> str:
 
 def _mark(content: bytes, how: str) -> Path | None:
     """The file that says that this content was rehearsed; None where the user has no folder for such."""
-    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and f"{os.environ['HOME']}/.cache")
+    home = os.environ.get("HOME")
+    # STATE_DIRECTORY is what systemd gives the service, which sees no home
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("STATE_DIRECTORY") or (home and f"{home}/.cache")
     if not base or not Path(base).is_absolute():
         return None
     name = hashlib.sha256(msgspec.json.encode([hashlib.sha256(content).hexdigest(), how])).hexdigest()

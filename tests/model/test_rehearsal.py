@@ -71,9 +71,17 @@ def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path, cache: Path)
     assert marks(cache) == []
 
 
+def test_a_service_keeps_its_marks_where_it_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    open_model(written(tmp_path / "mine.tflite", SHIPPED.flatbuffer))
+    assert len(marks(tmp_path / "state")) == 1
+
+
 def test_without_a_home_it_is_rehearsed_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.delenv("HOME")
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     assert open_model(written(tmp_path / "mine.tflite", SHIPPED.flatbuffer)).has_score
 
 
