@@ -150,9 +150,9 @@ class Worker:
         self.end()
 
     def _wait(self, pipe: int, deadline: float, *, for_write: bool) -> None:
-        left = max(0.0, deadline - time.monotonic())
-        pipes: tuple[list[int], list[int]] = ([], [pipe]) if for_write else ([pipe], [])
-        if not any(select.select(*pipes, [], left)):
+        waiting = select.poll()  # `select` takes no number over 1,023
+        waiting.register(pipe, select.POLLOUT if for_write else select.POLLIN)
+        if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
             self.end()
             raise WorkerError("takes too long")
 
