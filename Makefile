@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEVICE := .venv/.installed
 DEV := .venv-dev/.installed
 ARGS ?=
-FAST := tests/core tests/data tests/evaluation tests/device/tracking tests/stream/protocol tests/test_results.py
+FAST := tests/core tests/evaluation tests/device/tracking tests/stream/protocol tests/test_results.py
 DATA ?= ../shared/data
 FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/model/shipped
@@ -80,7 +80,7 @@ bench-arm64: $(DEV) ## instructions on emulated Pi 4 and Pi 5 cores beside the c
 	PYTHON=.venv-dev/bin/python benchmarks/arm64/roots.sh .arm64
 	.venv-dev/bin/python benchmarks/bench_arm64.py .arm64 $(ARGS)
 
-test-fast: $(DEV) ## the inner loop: core, data, evaluation, tracking, protocol; nothing that starts programs, opens sockets or trains
+test-fast: $(DEV) ## the inner loop, half a minute: core, evaluation, tracking, protocol and the committed results
 	.venv-dev/bin/pytest $(FAST) $(ARGS)
 
 pytest: $(DEV) ## the suite alone (ARGS="tests/device -k demo")
