@@ -36,7 +36,7 @@ from fkp_edge.device.detection.finder import PARTS, Finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.sources import DemoSource
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import settle
+from fkp_edge.device.tracking.refinement import refine_crop
 from fkp_edge.evaluation.evaluate import MATCH
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.evaluation.recall import PROPOSALS, hits, label_photographs
@@ -60,8 +60,8 @@ ANGLES = (0, 35)
 
 def confirmed(model: KeypointModel, grey: Grey, crops: Sequence[Crop]) -> list[NDArray[np.float32]]:
     """Points of the faces that the keypoint network is sure of, from proposed crops."""
-    sights = (settle(model, grey, crop, StageTimes()) for crop in crops)
-    return [sight.points for sight in sights if sight and sight.score >= SCORE]
+    sights = (refine_crop(model, grey, crop, StageTimes()) for crop in crops)
+    return [prediction.points for prediction in sights if prediction and prediction.score >= SCORE]
 
 
 def is_found(found: Sequence[NDArray[np.float32]], truth: NDArray[np.float32]) -> bool:

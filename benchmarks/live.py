@@ -20,7 +20,7 @@ import numpy as np
 
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import TurningDetector
+from fkp_edge.device.detection.rotated import RotatedDetector
 from fkp_edge.device.detection.search import SearchSettings, ThreadedSearch
 from fkp_edge.device.runtime import Runtime
 from fkp_edge.device.sources import DemoSource, FakeCamera
@@ -48,7 +48,7 @@ def paced(picture: Callable[[int], Frame], count: int) -> Iterator[Frame]:
 def play(frames: Iterator[Frame], settings: EngineSettings) -> tuple[list[Observation], StageTimes, int]:
     """What the engine saw, the times of its stages and the searches, as `fkp-edge run` does it."""
     times, seen = StageTimes(), list[Observation]()
-    detect = TurningDetector(HaarDetector(SearchSettings())).detect
+    detect = RotatedDetector(HaarDetector(SearchSettings())).detect
     search = ThreadedSearch(detect, times, cpu_share=SearchSettings().cpu_share)
     engine = Engine(open_model(shipped_model()), search, settings, times=times)
     Runtime(FakeCamera(frames, live=True), engine, [lambda _, observation: seen.append(observation)]).run()

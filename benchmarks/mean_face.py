@@ -22,7 +22,7 @@ from fkp_edge.core.geometry import crop_from_labels
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.pose import head_pose
-from fkp_edge.device.tracking.refinement import settle
+from fkp_edge.device.tracking.refinement import refine_crop
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
 
@@ -80,9 +80,9 @@ def agreement(root: Path) -> dict[str, Any]:
     rows = []
     for faces in data.load(root / "test/afw", FKP15):
         for picture, points in zip(faces.images, faces.points, strict=True):
-            sight = settle(model, picture, crop_from_labels(points, FKP15), times)
+            prediction = refine_crop(model, picture, crop_from_labels(points, FKP15), times)
             truth = head_pose(points, FKP15)
-            if sight and truth and (pose := head_pose(sight.points, FKP15)):
+            if prediction and truth and (pose := head_pose(prediction.points, FKP15)):
                 rows.append((*truth, *pose))
     table = np.array(rows)
     found: dict[str, Any] = {"faces": len(table)}

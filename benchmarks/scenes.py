@@ -18,7 +18,7 @@ from typing import Any
 
 from fkp_edge.data import Scene, read_scenes
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
-from fkp_edge.device.image_detector import StillFinder
+from fkp_edge.device.image_detector import ImageDetector
 from fkp_edge.evaluation.evaluate import evaluate_scenes
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
@@ -39,7 +39,7 @@ def main(data: Path, out: Path) -> None:
     """Prints and writes the figures as `fkp-edge eval --scenes` gives them, and without the listed people."""
     model, scenes = open_model(shipped_model()), read_scenes(data / "test/scenes")
     detector = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096))
-    finder = StillFinder(model)
+    finder = ImageDetector(model)
     record: dict[str, Any] = {"model_sha256": model.file.sha256, "set": "test/scenes"}
     for name, chosen in {"as_annotated": scenes, "people_left_out": without_people(scenes)}.items():
         record[name] = evaluate_scenes(

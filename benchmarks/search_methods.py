@@ -28,7 +28,7 @@ from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.data import read_picture, read_scenes
 from fkp_edge.device.board import read_board
 from fkp_edge.device.detection.search import FakeSearch, Method, Search, SearchSettings, open_search
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.runtime import Runtime
 from fkp_edge.device.sources import DemoSource, FakeCamera
 from fkp_edge.device.timing import StageTimes
@@ -121,7 +121,7 @@ def nobody(method: Method, demo: DemoSource) -> dict[str, Any]:
 def pictures(method: Method, data: Path, chips: Sequence[Path]) -> dict[str, Any]:
     """What `predict` finds."""
     model = open_model(shipped_model())
-    finder = StillFinder(model, StillSettings(method=method))
+    finder = ImageDetector(model, ImageSettings(method=method))
     scenes = without_people(read_scenes(data / "test/scenes"))
     start = time.process_time()
     whole = evaluate_scenes(

@@ -69,7 +69,7 @@ def measure(search: Search, scenes: Sequence[tuple[Scene, Grey]], model: Keypoin
         for face in scene.faces:
             points = from_ibug68(face, FKP15)[None]
             faces += 1
-            found += any(face_nme(sight.points[None], points, FKP15)[0] < FOUND_NME for sight in sights)
+            found += any(face_nme(prediction.points[None], points, FKP15)[0] < FOUND_NME for prediction in sights)
     return {
         "found_percent": round(100 * found / faces, 1),
         "boxes_a_photograph": round(looked / len(scenes), 2),

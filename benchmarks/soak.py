@@ -18,7 +18,7 @@ import numpy as np
 
 from fkp_edge.core.observation import Frame, Observation
 from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import TurningDetector
+from fkp_edge.device.detection.rotated import RotatedDetector
 from fkp_edge.device.detection.search import InlineSearch, SearchSettings, ThreadedSearch
 from fkp_edge.device.runtime import Runtime
 from fkp_edge.device.sources import DemoSource, FakeCamera
@@ -46,7 +46,7 @@ def memory(count: int) -> dict[str, Any]:
     demo = DemoSource(pace=False)
     frames = [demo.frame(i, 0) for i in range(0, 376, 2)]
     model, times = open_model(shipped_model()), StageTimes()
-    search = InlineSearch(TurningDetector(HaarDetector()).detect, times)
+    search = InlineSearch(RotatedDetector(HaarDetector()).detect, times)
     seen: dict[int, float] = {}
 
     def play() -> Iterator[Frame]:
@@ -68,7 +68,7 @@ def searching() -> dict[str, Any]:
     settings = SearchSettings()
     rng = np.random.default_rng(0)
     picture = cv2.GaussianBlur(rng.integers(0, 256, (480, 640), np.uint8), (0, 0), 3)
-    search = ThreadedSearch(TurningDetector(HaarDetector(settings)).detect, cpu_share=settings.cpu_share)
+    search = ThreadedSearch(RotatedDetector(HaarDetector(settings)).detect, cpu_share=settings.cpu_share)
     engine = Engine(open_model(shipped_model()), search)
     start, used = time.monotonic(), time.process_time()
     for i in range(int(SEARCH_S * RATE)):

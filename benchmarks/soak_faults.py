@@ -33,7 +33,7 @@ from typing import Any
 import msgspec
 from faults.camera import Camera
 from faults.pictures import draw_scenes
-from faults.report import MOST_END_S, MOST_GROWN_MB, MOST_RECOVERY_S, Story, figures, judge
+from faults.report import MAX_END_S, MAX_GROWN_MB, MAX_RECOVERY_S, Story, figures, judge
 from faults.schedule import CAMERA_FAULTS, ON_ITS_WAY_S, Making, Plan, camera_faults, client_faults, make
 from faults.service import Sample, Service
 from faults.witness import Testimony, watch
@@ -219,7 +219,7 @@ def run(plan: Plan) -> dict[str, Any]:
             found, wrong, disk, more = {}, [str(error)], {}, []
     machine = {"processor": board.cpu, "cores": board.cores, "load_at_start": load, "load_at_end": os.getloadavg()}
     settings = {"seed": plan.seed, "minutes": round(plan.seconds / 60, 2), "warm_minutes": round(plan.warm_s / 60, 2)}
-    allowed = {"grown_mb": MOST_GROWN_MB, "recovery_s": MOST_RECOVERY_S, "end_s": MOST_END_S}
+    allowed = {"grown_mb": MAX_GROWN_MB, "recovery_s": MAX_RECOVERY_S, "end_s": MAX_END_S}
     return settings | {"machine": machine, "allowed": allowed, "violations": wrong + more} | found | {"full_disk": disk}
 
 

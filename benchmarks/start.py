@@ -25,7 +25,7 @@ from fkp_edge.device.board import read_board
 from fkp_edge.model.file import read_model_file
 from fkp_edge.model.shipped import shipped_model
 
-MOST_START_S, MOST_MB, MOST_AGE_MS = 1.0, 150.0, 25.0
+MAX_START_S, MAX_MB, MAX_AGE_MS = 1.0, 150.0, 25.0
 
 
 def figures(watched: Watched) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def main() -> None:
     result = {
         "machine": {"processor": board.cpu, "cores": board.cores, "load_1_min": round(load, 2)},
         "model_sha256": read_model_file(model).sha256,
-        "allowed": {"first_keypoints_s": MOST_START_S, "peak_mb": MOST_MB, "dropped": 0, "age_p99_ms": MOST_AGE_MS},
+        "allowed": {"first_keypoints_s": MAX_START_S, "peak_mb": MAX_MB, "dropped": 0, "age_p99_ms": MAX_AGE_MS},
         "best": found,
         "runs": runs,
     }

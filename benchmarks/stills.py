@@ -12,7 +12,7 @@ from typing import Any
 
 from fkp_edge.data import read_picture, read_scenes
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.evaluation.evaluate import evaluate_scenes
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
@@ -32,7 +32,7 @@ def main(data: Path, out: Path) -> None:
         boxes = {scene.path: detector.detect(read_picture(scene.path)) for scene in scenes}  # once for all rows
         for score in SCORES:
             current = iter(boxes.values())
-            finder = StillFinder(model, StillSettings(score=score), detect=lambda _, it=current: next(it))
+            finder = ImageDetector(model, ImageSettings(score=score), detect=lambda _, it=current: next(it))
             result = evaluate_scenes(
                 model,
                 scenes,

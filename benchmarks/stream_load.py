@@ -38,7 +38,7 @@ from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
 from fkp_edge.stream import Hello, TcpAddress, WebAddress, encode, from_observation
-from fkp_edge.stream.server.publishers import Outputs
+from fkp_edge.stream.server.publishers import Publishers
 
 RATE = 30
 TCP, WS = 200, 50
@@ -145,7 +145,7 @@ def one_run(device: Device, seconds: float) -> dict[str, Any]:
         server_ns=0,
     )
     addresses = [TcpAddress("127.0.0.1", 0), WebAddress("127.0.0.1", 0)]
-    with Outputs(addresses, lambda: hello) as outputs:
+    with Publishers(addresses, lambda: hello) as outputs:
         tcp, ws = (address.port for address in outputs.addresses)
         device.run(2, outputs.publish)
         alone = device.run(seconds, outputs.publish)

@@ -19,9 +19,9 @@ from fkp_edge import data
 from fkp_edge.core.geometry import Crop, crop_from_box
 from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import TURNS, TurningDetector
+from fkp_edge.device.detection.rotated import TURNS, RotatedDetector
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import Sight, settle
+from fkp_edge.device.tracking.refinement import Prediction, refine_crop
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
@@ -31,17 +31,17 @@ FOUND_SCORE = 0.9
 FOUND_NME = 0.15
 
 
-def confirmed(model: KeypointModel, grey: NDArray[np.uint8], crops: Sequence[Crop]) -> list[Sight]:
+def confirmed(model: KeypointModel, grey: NDArray[np.uint8], crops: Sequence[Crop]) -> list[Prediction]:
     """What the network settles on, as the engine does."""
-    sights = (settle(model, grey, crop, StageTimes()) for crop in crops[:5])
-    return [sight for sight in sights if sight and sight.score >= FOUND_SCORE]
+    sights = (refine_crop(model, grey, crop, StageTimes()) for crop in crops[:5])
+    return [prediction for prediction in sights if prediction and prediction.score >= FOUND_SCORE]
 
 
 def main(root: Path, out: Path) -> None:
     """Prints and writes a row an angle."""
     cv2.setNumThreads(1)
     model, detector = open_model(shipped_model()), HaarDetector()
-    turning = TurningDetector(detector)
+    turning = RotatedDetector(detector)
     rows = []
     for angle in ANGLES:
         row = {"degrees": angle, "faces": 0, "upright": 0, "with_turns": 0}
@@ -54,7 +54,7 @@ def main(root: Path, out: Path) -> None:
             start = time.thread_time()
             upright = [crop_from_box(box) for box in detector.detect(grey)]
             middle = time.thread_time()
-            turned = [crop for turn in TURNS for crop in turning.detect_turned(grey, turn)]
+            turned = [crop for turn in TURNS for crop in turning.detect_rotated(grey, turn)]
             upright_s.append(middle - start)
             turned_s.append((time.thread_time() - middle) / len(TURNS))
             plain, more = confirmed(model, grey, upright), confirmed(model, grey, turned)

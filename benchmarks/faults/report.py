@@ -18,9 +18,9 @@ from faults.service import WATCHDOG_S, Sample
 from faults.witness import Testimony
 
 __all__ = [
-    "MOST_END_S",
-    "MOST_GROWN_MB",
-    "MOST_RECOVERY_S",
+    "MAX_END_S",
+    "MAX_GROWN_MB",
+    "MAX_RECOVERY_S",
     "Story",
     "explain",
     "figures",
@@ -29,11 +29,11 @@ __all__ = [
     "recoveries",
 ]
 
-MOST_GROWN_MB = 3.0
+MAX_GROWN_MB = 3.0
 """Of the fitted line, from the end of the warm-up to the end."""
-MOST_RECOVERY_S = 12.0
+MAX_RECOVERY_S = 12.0
 """From the end of a fault to a tracked face: the longest wait before a camera is opened again is 10 s."""
-MOST_END_S = 5.0
+MAX_END_S = 5.0
 AWAY_S = 0.1
 """Without a face for this long it was away."""
 AFTER_S = 15.0
@@ -114,14 +114,14 @@ def judge(story: Story, found: dict[str, Any]) -> list[str]:
     keep, ended, witness = found["keep_alives"], found["sigterm"], found["witness"]
     slow = {kind: back for kind, back in found["faults"].items() if not is_soon(back)}
     checks = {
-        f"memory grew by {memory['grown_mb']} MB": memory["grown_mb"] <= MOST_GROWN_MB,
+        f"memory grew by {memory['grown_mb']} MB": memory["grown_mb"] <= MAX_GROWN_MB,
         f"{threads['lost']} threads ended": not threads["lost"],
         f"{threads['end']} threads instead of {threads['warm']}": threads["end"] == threads["warm"],
         f"{descriptors['end']} descriptors instead of {descriptors['warm']}": descriptors["end"] == descriptors["warm"],
         f"{keep['longest_wait_s']} s without a keep-alive": keep["longest_wait_s"] <= WATCHDOG_S,
         f"fkp-edge status said {found['status_exit_code']}": found["status_exit_code"] == 0,
         f"SIGTERM ended with {ended['exit_code']}": ended["exit_code"] == 0,
-        f"SIGTERM took {ended['seconds']} s": ended["seconds"] <= MOST_END_S,
+        f"SIGTERM took {ended['seconds']} s": ended["seconds"] <= MAX_END_S,
         f"the witness was cut off: {witness['cut_off']}": not witness["cut_off"] and witness["hellos"] == 1,
         f"the recording: {found['recording']['wrong']}": not found["recording"]["wrong"],
         f"a face came back late or never: {slow}": not slow,
@@ -133,7 +133,7 @@ def judge(story: Story, found: dict[str, Any]) -> list[str]:
 
 def is_soon(back: dict[str, Any]) -> bool:
     """Whether a face came back after all faults of a kind, and in time."""
-    return back["recovered"] == back["count"] and back["most_s"] <= MOST_RECOVERY_S
+    return back["recovered"] == back["count"] and back["most_s"] <= MAX_RECOVERY_S
 
 
 def growth(samples: Sequence[Sample]) -> dict[str, float]:

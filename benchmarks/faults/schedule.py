@@ -18,11 +18,11 @@ from faults.service import Service
 
 __all__ = ["CAMERA_FAULTS", "ON_ITS_WAY_S", "Fault", "Making", "Plan", "camera_faults", "client_faults", "make"]
 
-MOST_PAUSE_S = 1.5
+MAX_PAUSE_S = 1.5
 """Of the process: less than the 2 s after which it takes its camera for stalled."""
 ON_ITS_WAY_S = 0.5
 """So long a fault's last frames are on their way at most, and frames from before one."""
-MOST_WAIT_S = 30.0
+MAX_WAIT_S = 30.0
 """Longer than that is not waited for."""
 AT_ONCE = 8
 """Client faults that go on beside each other."""
@@ -100,7 +100,7 @@ def _unplug(making: Making) -> None:
 
 
 def _pause(making: Making) -> None:
-    making.service.pause(min(making.seconds, MOST_PAUSE_S))
+    making.service.pause(min(making.seconds, MAX_PAUSE_S))
 
 
 CAMERA_FAULTS: dict[str, Callable[[Making], None]] = {
@@ -143,7 +143,7 @@ def camera_faults(
             seconds = rng.uniform(0.1, 1.0) * plan.longest_s
             made.append(make(kind, Making(camera, service, kind, seconds, rng.random() < 0.5)))
             end = made[-1].end_s + ON_ITS_WAY_S
-            while tracked_s() < end and time.monotonic() < end + MOST_WAIT_S and service.is_alive:
+            while tracked_s() < end and time.monotonic() < end + MAX_WAIT_S and service.is_alive:
                 time.sleep(0.02)
             time.sleep(rng.uniform(0.1, plan.calm_s))
     return made

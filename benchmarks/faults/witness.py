@@ -21,7 +21,7 @@ from fkp_edge.stream.protocol.messages import FaceMessage
 
 __all__ = ["Consistency", "watch"]
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 HIDDEN_NS = 2_500_000_000
 """A face may come back with its id after 2 s behind another one; some more for messages that were not read."""
 HOLD_NS = 250_000_000
@@ -36,7 +36,7 @@ class Consistency:
         """`points`: of a face."""
         self.points = points
         self.violations: list[str] = []
-        """The first `MOST_SHOWN`."""
+        """The first `MAX_SHOWN`."""
         self.wrong: Counter[str] = Counter()
         self.states: Counter[str] = Counter()
         self.notes: list[tuple[float, str]] = []
@@ -68,7 +68,7 @@ class Consistency:
 
     def _fail(self, kind: str, text: str) -> None:
         self.wrong[kind] += 1
-        if len(self.violations) < MOST_SHOWN:
+        if len(self.violations) < MAX_SHOWN:
             self.violations.append(f"{kind}: {text}")
 
     def _check_order(self, message: ObservationMessage, at_s: float) -> None:

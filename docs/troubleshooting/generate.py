@@ -21,7 +21,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs/troubleshooting.md"
 GAP = "…"
-FEWEST_LETTERS = 8
+MIN_LETTERS = 8
 """A template with less fixed text only wraps another message, such as `FILE: MESSAGE`."""
 
 BASE = "FkpEdgeError"
@@ -97,7 +97,7 @@ def templates(module: Module, modules: tuple[Module, ...]) -> list[str]:
                 for value in (*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "text")):
                     found |= dict.fromkeys(texts(value, scope.known), call.lineno)
     ordered = sorted(found, key=lambda text: found[text])
-    return [text for text in ordered if sum(map(str.isalpha, text)) >= FEWEST_LETTERS]
+    return [text for text in ordered if sum(map(str.isalpha, text)) >= MIN_LETTERS]
 
 
 def shell_templates(script: str) -> list[str]:

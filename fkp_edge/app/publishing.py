@@ -17,7 +17,7 @@ from fkp_edge.core.closing import Closing
 from fkp_edge.core.effect import Picture, read_effect
 from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Face, Frame, Observation
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.model.interpreter import KeypointModel
@@ -34,7 +34,7 @@ from fkp_edge.stream.protocol.address import (
 )
 from fkp_edge.stream.recording.recording import GB, Recorder, free_name
 from fkp_edge.stream.server.options import check_addresses, read_stream_options
-from fkp_edge.stream.server.publishers import Access, Outputs
+from fkp_edge.stream.server.publishers import Access, Publishers
 
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LivePage
@@ -103,7 +103,7 @@ class Publisher(Closing):
             if options.config.record:
                 path, limit = self._free(Path(options.config.record)), round(options.config.record_limit * GB)
                 self._recorder = opened.enter_context(Recorder(path, limit_bytes=limit))
-            self._outputs = opened.enter_context(Outputs(options.addresses, self._hello, options.access))
+            self._outputs = opened.enter_context(Publishers(options.addresses, self._hello, options.access))
             if options.page is not None:
                 self._page = self._open_page(options, options.page, times, opened)
             self._opened = opened.pop_all()
@@ -199,14 +199,14 @@ class PageFinder:
     def __init__(self, config: RunConfig, model: KeypointModel) -> None:
         self._config = config
         self._model = model
-        self._finder: StillFinder | None = None
+        self._finder: ImageDetector | None = None
 
     def __call__(self, grey: NDArray[np.uint8]) -> Sequence[Face]:
         if self._finder is None:
             model = self._model
             if model.accelerator == "cpu":
                 model = KeypointModel(model.file)
-            self._finder = StillFinder(model, StillSettings(method=self._config.search.method))
+            self._finder = ImageDetector(model, ImageSettings(method=self._config.search.method))
         return self._finder.find(grey)
 
 

@@ -15,8 +15,8 @@ from fkp_edge.evaluation.comparison import relative_loss
 
 __all__ = ["BETWEEN_RUNS_PERCENT", "Change", "Changes", "compare"]
 
-FEWEST_BLOCKS = 5
-FEWEST_STARTS = 3
+MIN_BLOCKS = 5
+MIN_STARTS = 3
 BETWEEN_RUNS_PERCENT = 2.0
 """What two runs of one program differ by beyond what spans of one run and the reference work tell: another process has
 its memory elsewhere. Measured on one busy machine, benchmarks/results/between_runs.json; yours may differ by more."""
@@ -206,7 +206,7 @@ class _Models(NamedTuple):
 
     def _few(self, figure: str, first: list[float], second: list[float], *, drifts: bool) -> Change:
         interval = None
-        if min(len(first), len(second)) >= FEWEST_STARTS:
+        if min(len(first), len(second)) >= MIN_STARTS:
             interval = np.array([min(second) / max(first) - 1, max(second) / min(first) - 1]) * 100
             interval += self._drift if drifts else 0
         return self._change(figure, float(np.median(first)), float(np.median(second)), interval)
@@ -221,7 +221,7 @@ class _Models(NamedTuple):
         return self._change(f"{figure}, p99 ms", first, second, self._spans(before.tails_ms, after.tails_ms))
 
     def _spans(self, before: tuple[float, ...], after: tuple[float, ...]) -> Floats | None:
-        if min(len(before), len(after)) < FEWEST_BLOCKS:
+        if min(len(before), len(after)) < MIN_BLOCKS:
             return None
         return self._widened(median_change(before, after))
 

@@ -10,9 +10,9 @@ from fkp_edge.errors import InputError, SourceError
 
 __all__ = ["PacedFrames", "frame_at", "is_camera", "record_frames"]
 
-MOST_FRAMES = 400
-MOST_OF_A_CAMERA = 60
-MOST_BYTES = 128 * 2**20
+MAX_FRAMES = 400
+MAX_OF_A_CAMERA = 60
+MAX_BYTES = 128 * 2**20
 
 
 def is_camera(source: str) -> bool:
@@ -30,9 +30,9 @@ def record_frames(source: str) -> list[Frame]:
         raise InputError(f"bench reads its source more than once; expected a camera, file or demo, got {source}")
     opened = open_source(source, pace=False)
     frames: list[Frame] = []
-    most, size = MOST_OF_A_CAMERA if is_camera(source) else MOST_FRAMES, 0
+    most, size = MAX_OF_A_CAMERA if is_camera(source) else MAX_FRAMES, 0
     try:
-        while len(frames) < most and size < MOST_BYTES and (frame := opened.read()) is not None:
+        while len(frames) < most and size < MAX_BYTES and (frame := opened.read()) is not None:
             frames.append(frame)
             size += frame.grey.nbytes
     finally:

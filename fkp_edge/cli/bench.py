@@ -28,8 +28,8 @@ __all__ = ["bench"]
 
 DEFAULT = ("keypoints-int8", "keypoints-float32")
 FOR_COMPARE = {"command", "models", "fail_on", "json", "default_of"}
-LEAST_S, MOST_S = 1.0, 3600.0
-MOST_THREADS = 4
+MIN_S, MAX_S = 1.0, 3600.0
+MAX_THREADS = 4
 """As many as a Raspberry Pi has cores."""
 
 
@@ -89,8 +89,8 @@ def _check_one_compiled(plan: Plan) -> None:
 
 
 def _plan(args: Namespace) -> Plan:
-    if not LEAST_S <= args.seconds <= MOST_S:  # every duration is kept
-        raise InputError(f"--seconds {args.seconds:g} is too short or too long; expected {LEAST_S:g} to {MOST_S:g}")
+    if not MIN_S <= args.seconds <= MAX_S:  # every duration is kept
+        raise InputError(f"--seconds {args.seconds:g} is too short or too long; expected {MIN_S:g} to {MAX_S:g}")
     names = args.models or ([] if args.accelerator == "edgetpu" else DEFAULT)
     if not names:
         raise InputError("--accelerator edgetpu needs a model compiled for it; name one")
@@ -103,6 +103,6 @@ def _plan(args: Namespace) -> Plan:
         data=args.data,
         seconds=args.seconds,
         quick=args.quick,
-        threads=args.threads or min(cores, MOST_THREADS),
+        threads=args.threads or min(cores, MAX_THREADS),
         card_required=not args.no_card,
     )

@@ -25,7 +25,7 @@ from fkp_edge.errors import InputError
 
 __all__ = ["data"]
 
-MOST_SHOWN = 12
+MAX_SHOWN = 12
 """Duplicates and suspicions printed; --json has them all."""
 
 
@@ -59,9 +59,9 @@ def _as_text(found: Description) -> str:
         spread = "{:.1f}, {:.1f}".format(*point.spread_px) if point.spread_px else "-"
         lines.append(f"{point.name:<28}{point.labelled:>9}{point.missing_percent:>10.1f}{mean:>16}{spread:>17}")
     lines += ["", f"{len(found.duplicates)} groups of equal pictures" + (":" if found.duplicates else "")]
-    lines += [f"  {' = '.join(group)}" for group in found.duplicates[:MOST_SHOWN]]
+    lines += [f"  {' = '.join(group)}" for group in found.duplicates[:MAX_SHOWN]]
     lines += [f"{len(found.suspicious)} suspicious labels" + (", the oddest first:" if found.suspicious else "")]
-    lines += [f"  {item.row}: {item.what}" for item in found.suspicious[:MOST_SHOWN]]
+    lines += [f"  {item.row}: {item.what}" for item in found.suspicious[:MAX_SHOWN]]
     return "\n".join(lines)
 
 

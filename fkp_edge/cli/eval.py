@@ -14,7 +14,7 @@ from fkp_edge.device.detection.base import Detect
 from fkp_edge.device.detection.finder_search import open_finder
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import Method
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.evaluation.evaluate import evaluate, evaluate_scenes
 from fkp_edge.library.judging import AS_PUBLISHED
 from fkp_edge.model.interpreter import KeypointModel, open_model
@@ -45,7 +45,7 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
 
 
 def _on_scenes(model: KeypointModel, scenes: list[Scene], method: Method) -> dict[str, Any]:
-    finder = StillFinder(model, StillSettings(method=method))
+    finder = ImageDetector(model, ImageSettings(method=method))
     propose = _proposals(method)
     return {"search": method} | evaluate_scenes(
         model, scenes, propose=propose, find=lambda grey: [face.points for face in finder.find(grey)]

@@ -21,7 +21,7 @@ from fkp_edge.data.decoder import Decoder
 from fkp_edge.data.file_kinds import VIDEOS
 from fkp_edge.data.pictures import decode_picture
 from fkp_edge.device.annotation import follow_video
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.errors import InputError, SourceError
 from fkp_edge.model.interpreter import KeypointModel
 
@@ -33,7 +33,7 @@ def predict(args: Namespace) -> int:
     model = open_model_of(args)
     videos = [path for path in args.paths if path.suffix.lower() in VIDEOS and path.is_file()]
     paths = [path for given in args.paths if given not in videos for path in find_pictures(given)]
-    finder = StillFinder(model, StillSettings(method=args.search))
+    finder = ImageDetector(model, ImageSettings(method=args.search))
     if args.draw:
         _check_drawing([*paths, *videos], args.draw)
         _make_folder(args.draw)
@@ -70,7 +70,7 @@ def _predict_video(path: Path, model: KeypointModel, args: Namespace) -> bool:
     return True
 
 
-def _predict_one(path: Path, decoder: Decoder, finder: StillFinder, schema: Schema, args: Namespace) -> bool:
+def _predict_one(path: Path, decoder: Decoder, finder: ImageDetector, schema: Schema, args: Namespace) -> bool:
     """Prints and draws the faces of one picture; False where it cannot be read."""
     try:
         picture, factor = decode_picture(path, decoder, color=True)

@@ -23,7 +23,7 @@ GLASSES = "glasses"
 EYES = ((0.25, 0.5), (0.75, 0.5))
 """Where the right and the left eye of a face lie in an effect's picture, in parts of its width and height."""
 MAX_BYTES = 8 * 2**20
-MOST_PIXELS = 4_000_000
+MAX_PIXELS = 4_000_000
 
 
 def read_effect(name: str, schema: Schema) -> Callable[[Picture, NDArray[np.float32]], None]:
@@ -80,12 +80,12 @@ def _read(path: Path) -> Picture:
     coded = read_bounded(path, MAX_BYTES, f"{GLASSES} or a PNG with transparency")
     try:
         claim = read_header(coded)
-        few = claim.pixels <= MOST_PIXELS
+        few = claim.pixels <= MAX_PIXELS
         picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_UNCHANGED) if few else None
     except (InputError, cv2.error) as error:
         raise InputError(f"effect {path} is no PNG with transparency; expected one, or {GLASSES}") from error
     if not few:
-        raise InputError(f"effect {path} has {claim.width}x{claim.height} pixels; expected {MOST_PIXELS} at most")
+        raise InputError(f"effect {path} has {claim.width}x{claim.height} pixels; expected {MAX_PIXELS} at most")
     if picture is None or picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
         raise InputError(f"effect {path} is no PNG with transparency; expected one, or {GLASSES}")
     return np.asarray(picture, np.uint8)

@@ -100,7 +100,7 @@ HAAR_JITTER = Jitter(shift=0.035, scale=0.114, roll=0.0, mean_drop=-0.016, mean_
 TRACK_JITTER = Jitter(shift=0.02, scale=0.03, roll=2.0)
 """The tracker's crops, which come from the frame before, against `crop_from_track` of the points now."""
 
-FEWEST_TRACKED = 3
+MIN_TRACKED = 3
 """Labelled points from which a tracked crop can be made: of two, one point's error turns and scales the whole crop."""
 
 
@@ -213,7 +213,7 @@ def tracked_crop(points: NDArray[np.floating], schema: Schema, rng: np.random.Ge
 
 def can_track(points: NDArray[np.floating]) -> bool:
     """Whether enough of the labelled `points` (K, 2) are known for `tracked_crop`."""
-    return int(np.isfinite(points).all(1).sum()) >= FEWEST_TRACKED
+    return int(np.isfinite(points).all(1).sum()) >= MIN_TRACKED
 
 
 def box_around(crop: Crop) -> Box:

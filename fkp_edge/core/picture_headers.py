@@ -11,9 +11,9 @@ from fkp_edge.errors import InputError
 
 __all__ = ["Claim", "read_header"]
 
-MOST_SCANS = 64
+MAX_SCANS = 64
 """Of a progressive JPEG; encoders write about ten. Each goes over the whole picture, however few bytes it has."""
-MOST_SIDE = 65_500
+MAX_SIDE = 65_500
 STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -54,8 +54,8 @@ def read_header(coded: bytes) -> Claim:
                 if isinstance(error, InputError):
                     raise
                 raise InputError(f"its header is damaged ({error}); expected a whole picture") from error
-            if not (0 < claim.width <= MOST_SIDE and 0 < claim.height <= MOST_SIDE):
-                raise InputError(f"it claims {claim.width}x{claim.height} pixels; expected sides of 1 to {MOST_SIDE}")
+            if not (0 < claim.width <= MAX_SIDE and 0 < claim.height <= MAX_SIDE):
+                raise InputError(f"it claims {claim.width}x{claim.height} pixels; expected sides of 1 to {MAX_SIDE}")
             return claim
     raise InputError(f"it starts {coded[:8]!r}; expected a JPEG, PNG, BMP, WebP, PGM, PPM or TIFF")
 
@@ -83,8 +83,8 @@ def _jpeg(coded: bytes) -> Claim:
             memory = _coefficients(coded, at + 10, width, height, channels) if progressive else 0
         if marker == 0xDA:
             scans += 1
-            if scans > MOST_SCANS:
-                raise InputError(f"it has over {MOST_SCANS} scans; expected a JPEG with fewer")
+            if scans > MAX_SCANS:
+                raise InputError(f"it has over {MAX_SCANS} scans; expected a JPEG with fewer")
         at += 2 + int.from_bytes(coded[at + 2 : at + 4])
     if not width or not scans:
         raise InputError("it is a JPEG without a picture; expected a whole one")

@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 
 __all__ = ["Ended", "run_program"]
 
-MOST_OUTPUT_BYTES = 2**20
+MAX_OUTPUT_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ def run_program(
 
 def _read_until_end(process: subprocess.Popen[bytes], pipe: int, output: bytearray, deadline: float) -> int | None:
     """Fills `output`; the exit code, or None where time or room ran out first."""
-    while len(output) < MOST_OUTPUT_BYTES:
+    while len(output) < MAX_OUTPUT_BYTES:
         ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             return None
-        if not (piece := os.read(pipe, MOST_OUTPUT_BYTES - len(output))):
+        if not (piece := os.read(pipe, MAX_OUTPUT_BYTES - len(output))):
             try:
                 return process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:

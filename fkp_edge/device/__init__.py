@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
     from fkp_edge.device.detection.search import InlineSearch, ThreadedSearch
-    from fkp_edge.device.image_detector import StillFinder
+    from fkp_edge.device.image_detector import ImageDetector
     from fkp_edge.device.runtime import Runtime
     from fkp_edge.device.sources import FakeCamera, open_source
     from fkp_edge.device.tracking.engine import Engine, EngineSettings
@@ -22,9 +22,9 @@ __all__ = [
     "FakeCamera",
     "HaarDetector",
     "HaarSettings",
+    "ImageDetector",
     "InlineSearch",
     "Runtime",
-    "StillFinder",
     "ThreadedSearch",
     "open_source",
 ]
@@ -35,7 +35,7 @@ _MODULES = {
     "runtime": ("Runtime",),
     "detection.search": ("InlineSearch", "ThreadedSearch"),
     "sources": ("FakeCamera", "open_source"),
-    "image_detector": ("StillFinder",),
+    "image_detector": ("ImageDetector",),
 }
 
 

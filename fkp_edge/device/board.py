@@ -14,7 +14,7 @@ from fkp_edge.core.subprocesses import run_program
 
 __all__ = ["THROTTLING", "Board", "read_board"]
 
-MOST_BYTES = 2**18
+MAX_BYTES = 2**18
 TIMEOUT_S = 5.0
 PARTS = {"0xd03": "Cortex-A53", "0xd08": "Cortex-A72", "0xd0b": "Cortex-A76"}
 """`CPU part` of /proc/cpuinfo on the 64-bit Raspberry Pis (3, 4, 5), which name no model there."""
@@ -95,7 +95,7 @@ def _text(path: Path) -> str:
     """The file's text; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(MOST_BYTES).decode(errors="replace")
+            return file.read(MAX_BYTES).decode(errors="replace")
     except OSError:
         return ""
 

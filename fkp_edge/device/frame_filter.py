@@ -8,7 +8,7 @@ import numpy as np
 
 from fkp_edge.core.observation import Frame
 
-__all__ = ["LARGEST", "SMALLEST", "Admission"]
+__all__ = ["LARGEST", "SMALLEST", "FrameFilter"]
 
 SMALLEST, LARGEST = 32, 16384
 """Pixels of a side."""
@@ -16,7 +16,7 @@ OLDEST_NS = 5_000_000_000
 """A camera's time that is longer ago, or yet to come, is no time: its clock jumped."""
 
 
-class Admission:
+class FrameFilter:
     """Checks frames as they come. Cameras' sequences and times become strictly increasing, whatever theirs do."""
 
     def __init__(self, *, live: bool) -> None:

@@ -18,10 +18,10 @@ from fkp_edge.device.detection.finder_search import open_finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import Sight, settle
+from fkp_edge.device.tracking.refinement import Prediction, refine_crop
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["StillFinder", "StillSettings"]
+__all__ = ["ImageDetector", "ImageSettings"]
 
 
 PERMISSIVE = HaarSettings(scale_factor=1.05, min_neighbors=1, min_size=24, longest_side=1280)
@@ -30,7 +30,7 @@ STRICT = HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_si
 
 
 @dataclass(frozen=True, slots=True)
-class StillSettings:
+class ImageSettings:
     """How hard to look, and when to believe. Chosen on val/scenes (benchmarks/results/stills.json)."""
 
     method: Method = "both"
@@ -46,13 +46,13 @@ class StillSettings:
     """Two reports whose boxes overlap more (intersection over union) are the same face: the better score stays."""
 
 
-class StillFinder:
+class ImageDetector:
     """Finds faces and their points in pictures. Not for use by two threads at once."""
 
     def __init__(
         self,
         model: KeypointModel,
-        settings: StillSettings | None = None,
+        settings: ImageSettings | None = None,
         *,
         detect: Detect | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class StillFinder:
             MissingPartError: the method's cascade or network is not there.
         """
         self._model = model
-        self._settings = settings or StillSettings()
+        self._settings = settings or ImageSettings()
         self._detects = [detect] if detect else self._open()
 
     def _open(self) -> list[Detect]:
@@ -93,24 +93,24 @@ class StillFinder:
         times = StageTimes()
         seen = []
         for proposal in proposals:
-            sight = settle(self._model, grey, as_crop(proposal), times)
-            if sight and sight.score >= self._settings.score:
-                seen.append(self._look_again(grey, sight))
-        seen = [sight for sight in seen if sight.score >= self._settings.score]
+            prediction = refine_crop(self._model, grey, as_crop(proposal), times)
+            if prediction and prediction.score >= self._settings.score:
+                seen.append(self._with_mirror(grey, prediction))
+        seen = [prediction for prediction in seen if prediction.score >= self._settings.score]
         kept: list[Face] = []
-        for sight in sorted(seen, key=lambda sight: -sight.score):
-            box = box_around(sight.crop)
+        for prediction in sorted(seen, key=lambda prediction: -prediction.score):
+            box = box_around(prediction.crop)
             if all(iou(box, face.box) < self._settings.overlap for face in kept):
-                kept.append(Face(len(kept) + 1, sight.score, box, sight.points))
+                kept.append(Face(len(kept) + 1, prediction.score, box, prediction.points))
         return kept
 
-    def _look_again(self, grey: NDArray[np.uint8], sight: Sight) -> Sight:
-        """`sight` averaged with what the network sees in a mirror: better points, and wrong faces score less there."""
-        pixels = extract(grey, sight.crop)
+    def _with_mirror(self, grey: NDArray[np.uint8], prediction: Prediction) -> Prediction:
+        """`prediction` averaged with that of the mirrored crop: better points, and wrong faces score less there."""
+        pixels = extract(grey, prediction.crop)
         units, score = self._model.predict(np.ascontiguousarray(pixels[:, ::-1]))
-        mirrored = sight.crop.to_frame(self._model.schema.mirrored(units))
-        points = np.asarray((sight.points + mirrored) / 2, np.float32)
-        return Sight(points, (sight.score + score) / 2, sight.crop, pixels)
+        mirrored = prediction.crop.to_frame(self._model.schema.mirrored(units))
+        points = np.asarray((prediction.points + mirrored) / 2, np.float32)
+        return Prediction(points, (prediction.score + score) / 2, prediction.crop, pixels)
 
 
 def _beyond_border(

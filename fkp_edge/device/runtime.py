@@ -13,7 +13,7 @@ from msgspec import Meta
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.core.settings import Settings
 from fkp_edge.device.capture import Capture
-from fkp_edge.device.frame_filter import LARGEST, SMALLEST, Admission
+from fkp_edge.device.frame_filter import LARGEST, SMALLEST, FrameFilter
 from fkp_edge.device.sources import Source
 from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.errors import SourceError
@@ -31,7 +31,7 @@ STOP_POLL_S = 0.2
 """How soon `stop` is noticed while no frame comes: a signal handler must not take locks to wake anyone."""
 OPEN_S = 10.0
 """How long opening a camera may take: some start their sensor for seconds."""
-MOST_STUCK = 3
+MAX_STUCK = 3
 """Threads that a driver never gave back; with more, no other is begun, and systemd's watchdog must help."""
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Runtime:
         self._sinks = sinks
         self._reopen = reopen if source.live else None
         self._settings = settings or SupervisionSettings()
-        self._admission = Admission(live=source.live)
+        self._admission = FrameFilter(live=source.live)
         self._capture: Capture | None = None
         self._stuck: list[Capture] = []
         self._alive_s = 0.0
@@ -95,7 +95,7 @@ class Runtime:
     @property
     def reopens(self) -> bool:
         """Whether a camera that is lost is opened again: not where too many attempts never came back."""
-        return self._reopen is not None and len(self._stuck) < MOST_STUCK
+        return self._reopen is not None and len(self._stuck) < MAX_STUCK
 
     @property
     def refused(self) -> int:
@@ -184,7 +184,7 @@ class Runtime:
         now, capture = time.monotonic(), self._capture
         if capture is None:
             self._stuck = [stuck for stuck in self._stuck if not stuck.join(0)]
-            if now >= self._retry_at_s and len(self._stuck) < MOST_STUCK:
+            if now >= self._retry_at_s and len(self._stuck) < MAX_STUCK:
                 self._admission.restart()
                 self.reopened += 1
                 self._alive_s = now

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fkp_edge.core.observation import Face as SeenFace
 from fkp_edge.data.portrait import portrait
 from fkp_edge.device.detection.search import Method
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.tracking.pose import head_pose
 from fkp_edge.errors import InputError
 from fkp_edge.library.models import ModelLike, load
@@ -84,20 +84,20 @@ _opened = threading.local()
 """The model that a thread used last, and its finder: neither is for two threads at once."""
 
 
-def _settings(search: Method | None) -> StillSettings:
+def _settings(search: Method | None) -> ImageSettings:
     if search is None:
-        return StillSettings()
+        return ImageSettings()
     if search not in get_args(Method):
         raise InputError(f"search={search!r} is not known; expected one of {', '.join(get_args(Method))}, or None")
-    return StillSettings(method=search)
+    return ImageSettings(method=search)
 
 
-def _finder_for(model: ModelLike, settings: StillSettings) -> tuple[KeypointModel, StillFinder]:
+def _finder_for(model: ModelLike, settings: ImageSettings) -> tuple[KeypointModel, ImageDetector]:
     key = (settings, model if isinstance(model, KeypointModel) else _stamp(model))
-    kept: tuple[Any, KeypointModel, StillFinder] | None = getattr(_opened, "last", None)
+    kept: tuple[Any, KeypointModel, ImageDetector] | None = getattr(_opened, "last", None)
     if kept is None or kept[0] != key:
         network = load(model)
-        _opened.last = kept = (key, network, StillFinder(network, settings))
+        _opened.last = kept = (key, network, ImageDetector(network, settings))
     return kept[1], kept[2]
 
 

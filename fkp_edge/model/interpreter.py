@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Arithmetic = Literal["integer", "float", "mixed"]
-MOST_UNITS = 100.0
+MAX_UNITS = 100.0
 """Crop units that a mean shape may lie away."""
 INPUT_SHAPE = (1, CROP_SIZE, CROP_SIZE, 1)
 
@@ -67,7 +67,7 @@ class KeypointModel:
         """What the keypoints output is an offset from, (K, 2); the schema's mean shape, not this, frames crops."""
         if self.mean_shape.shape != (self.schema.size, 2):
             raise ModelFileError(f"{file.path}: mean shape {self.mean_shape.shape}, expected ({self.schema.size}, 2)")
-        if not np.abs(self.mean_shape).max() <= MOST_UNITS:
+        if not np.abs(self.mean_shape).max() <= MAX_UNITS:
             raise ModelFileError(f"{file.path}: its mean shape is not finite or lies far outside the crop")
 
     def _check_input(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ PIXEL_LEVELS = 0.0
 POINT_PX = 1e-3
 """Frame pixels that decoded points may differ by: float32 on coordinates of some hundred pixels."""
 
-MOST_PX = 1e6
+MAX_PX = 1e6
 """What a box may reach to; beyond it is no picture."""
 
 EDGE_TPU = "Edge TPU"
@@ -163,7 +163,7 @@ def _check(model: KeypointModel, case: GoldenCase, number: int, keypoints: NDArr
             f"{model.file.path}: frame of golden case {number} is {case.frame.shape} {case.frame.dtype}, expected "
             "(height, width) uint8; convert the model again"
         )
-    if len(case.box) != 4 or not np.abs(case.box).max() <= MOST_PX or min(case.box[2:]) <= 0:
+    if len(case.box) != 4 or not np.abs(case.box).max() <= MAX_PX or min(case.box[2:]) <= 0:
         raise ModelFileError(
             f"{model.file.path}: box of golden case {number} is {case.box}, expected x, y, width, height; "
             "convert the model again"

@@ -51,7 +51,7 @@ PARTS = frozenset(
     "Policy TensorShape __tuple__".split()
 )
 FUNCTION_PARTS = ("function", "__lambda__")
-MOST_NUMBER = 10**7
+MAX_NUMBER = 10**7
 """Beyond it no size of a layer is meant; it would only fill the memory."""
 WAY_ROUND = "or add --trust-model-code if you trust who made the file"
 
@@ -67,8 +67,8 @@ def checked_config(config: Any, name: str) -> Any:
     """
     if isinstance(config, list):
         return [checked_config(part, name) for part in config]
-    if isinstance(config, int) and abs(config) > MOST_NUMBER:
-        raise InputError(f"{name} asks for a layer of size {config!s:.20}, expected at most {MOST_NUMBER:.0e}")
+    if isinstance(config, int) and abs(config) > MAX_NUMBER:
+        raise InputError(f"{name} asks for a layer of size {config!s:.20}, expected at most {MAX_NUMBER:.0e}")
     if not isinstance(config, dict):
         return config
     if "class_name" in config:

@@ -159,7 +159,7 @@ def test_what_is_not_set_is_no_path() -> None:
 
 
 def test_the_option_allows_as_many_faces_as_the_engine() -> None:
-    assert defaults.MAX_FACES == engine.MOST_FACES
+    assert defaults.MAX_FACES == engine.MAX_FACES
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.core.picture_headers import MOST_SCANS, read_header
+from fkp_edge.core.picture_headers import MAX_SCANS, read_header
 from fkp_edge.errors import InputError
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
@@ -74,8 +74,8 @@ def many_scans(count: int) -> bytes:
 
 def test_scans_are_counted_and_bounded() -> None:
     assert read_header(many_scans(20)).work - read_header(many_scans(10)).work == 10 * 600
-    with pytest.raises(InputError, match=f"has over {MOST_SCANS} scans"):
-        read_header(many_scans(MOST_SCANS))
+    with pytest.raises(InputError, match=f"has over {MAX_SCANS} scans"):
+        read_header(many_scans(MAX_SCANS))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.core.subprocesses import MOST_OUTPUT_BYTES, run_program
+from fkp_edge.core.subprocesses import MAX_OUTPUT_BYTES, run_program
 
 
 def run_python(code: str, *, timeout_s: float = 20, **options):
@@ -45,7 +45,7 @@ def test_one_that_closes_its_output_and_hangs_is_stopped():
 
 def test_one_that_says_too_much_is_stopped():
     ended = run_python("while True: print('x' * 1000)")
-    assert (ended.code, len(ended.output)) == (None, MOST_OUTPUT_BYTES)
+    assert (ended.code, len(ended.output)) == (None, MAX_OUTPUT_BYTES)
 
 
 def test_bytes_that_are_no_text():

@@ -22,7 +22,7 @@ from fkp_edge.core.observation import Face, Frame, Observation, State
 from fkp_edge.data.portrait import portrait, portrait_points
 from fkp_edge.device.contact_sheet import ContactSheet
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.summary import StatusLine, Summary
 from fkp_edge.device.timing import KEPT, StageTimes
 from fkp_edge.errors import InputError, MissingPartError
@@ -152,7 +152,7 @@ def test_a_damaged_cascade_is_refused(tmp_path: Path) -> None:
 
 def test_stills_find_two_portraits_side_by_side(model: KeypointModel) -> None:
     grey = cv2.cvtColor(portrait(), cv2.COLOR_BGR2GRAY)
-    faces = StillFinder(model).find(np.hstack([grey, grey]))
+    faces = ImageDetector(model).find(np.hstack([grey, grey]))
     truth = [portrait_points(), portrait_points() + np.array([512, 0], np.float32)]
     errors = [[float(face_nme(f.points[None], t[None], FKP15)[0]) for f in faces] for t in truth]
     assert len(faces) == 2
@@ -168,14 +168,14 @@ def test_stills_find_a_face_that_fills_the_picture_and_say_where_in_it(
     half = round(0.4 * home.side)
     x, y = round(home.x + right * home.side) - half, round(home.y + down * home.side) - half
     chip = np.ascontiguousarray(grey[y : y + 2 * half, x : x + 2 * half])
-    assert StillFinder(model, StillSettings(method="haar", border=0)).find(chip) == []
-    (face,) = StillFinder(model, StillSettings(method="haar")).find(chip)
+    assert ImageDetector(model, ImageSettings(method="haar", border=0)).find(chip) == []
+    (face,) = ImageDetector(model, ImageSettings(method="haar")).find(chip)
     assert float(face_nme(face.points[None], (portrait_points() - [x, y])[None], FKP15)[0]) < 0.2
 
 
 def test_stills_find_nothing_in_noise(model: KeypointModel) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (240, 320), np.uint8)
-    assert StillFinder(model).find(noise) == []
+    assert ImageDetector(model).find(noise) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (4000, 1), (1, 1), (24, 3000), (2000, 30)])

@@ -20,7 +20,7 @@ from fkp_edge.core.geometry import crop_from_box, extract  # noqa: E402
 from fkp_edge.core.observation import Frame, State  # noqa: E402
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings  # noqa: E402
 from fkp_edge.device.detection.search import InlineSearch  # noqa: E402
-from fkp_edge.device.image_detector import StillFinder  # noqa: E402
+from fkp_edge.device.image_detector import ImageDetector  # noqa: E402
 from fkp_edge.device.tracking.engine import Engine  # noqa: E402
 from fkp_edge.model.interpreter import open_model  # noqa: E402
 from fkp_edge.model.shipped import shipped_model  # noqa: E402
@@ -54,7 +54,7 @@ def begin(job: dict[str, Any]) -> worker.Looker:
             lambda picture, _, index: engine.process(Frame(picture, index * job["frame_ns"], index)),
             lambda seen, _: [worker.Face(f.points, f.box) for f in seen.faces if seen.state is State.TRACKING],
         )
-    finder = StillFinder(MODEL)
+    finder = ImageDetector(MODEL)
     return worker.Looker(
         lambda picture, *_: finder.find(picture), lambda faces, _: [worker.Face(f.points, f.box) for f in faces]
     )

@@ -26,10 +26,10 @@ class Opened:
         looks = job.get("looks", 1)
         still = not job["video"] and looks == 1
         self.mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=still, max_num_faces=job["most"])
-        look = self.mesh.process if looks == 1 else functools.partial(self.settle, looks)
+        look = self.mesh.process if looks == 1 else functools.partial(self.refine_crop, looks)
         return worker.Looker(lambda picture, *_: look(picture), read, "rgb")
 
-    def settle(self, looks: int, picture: worker.Picture) -> Any:
+    def refine_crop(self, looks: int, picture: worker.Picture) -> Any:
         """What it sees when it has tracked for some frames that do not move."""
         self.mesh.reset()
         for _ in range(looks - 1):

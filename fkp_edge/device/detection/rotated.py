@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import Box, Crop, crop_from_box
 from fkp_edge.device.detection.haar import WINDOW, HaarDetector
 
-__all__ = ["TurningDetector"]
+__all__ = ["RotatedDetector"]
 
 TURNS = (30.0, -30.0)
 """Degrees, clockwise on the screen, by which faces are tilted that are looked for beside upright ones."""
 
 
-class TurningDetector:
+class RotatedDetector:
     """Proposes upright faces; where there are none, those of the next turn. Not for two threads at once.
 
     Upright boxes that hold no face must not keep a tilted one from being found: each second time in a row that there
@@ -39,11 +39,11 @@ class TurningDetector:
         if self._upright_alone:
             return boxes
         turns = TURNS if boxes else (next(self._turns),)
-        found: list[Sequence[Box | Crop]] = [boxes, *(self.detect_turned(grey, degrees) for degrees in turns)]
+        found: list[Sequence[Box | Crop]] = [boxes, *(self.detect_rotated(grey, degrees) for degrees in turns)]
         rows = itertools.zip_longest(*found)
         return [proposal for row in rows for proposal in row if proposal is not None]
 
-    def detect_turned(self, grey: NDArray[np.uint8], degrees: float) -> list[Crop]:
+    def detect_rotated(self, grey: NDArray[np.uint8], degrees: float) -> list[Crop]:
         """Crops of faces in `grey` (H, W) that are tilted by about `degrees` clockwise, the largest first."""
         if min(grey.shape) < WINDOW:
             return []

@@ -11,7 +11,7 @@ from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Detect, Proposal, Search
 from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch, open_finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
-from fkp_edge.device.detection.rotated import TurningDetector
+from fkp_edge.device.detection.rotated import RotatedDetector
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
 
@@ -125,7 +125,7 @@ def _open_haar(
     settings: SearchSettings, times: StageTimes, *, live: bool, cpu_share: float
 ) -> ThreadedSearch | InlineSearch:
     upright = HaarDetector(settings)
-    detect = TurningDetector(upright).detect if settings.tilted else upright.detect
+    detect = RotatedDetector(upright).detect if settings.tilted else upright.detect
     if live:
         return ThreadedSearch(detect, times, cpu_share=cpu_share, remedy=cheaper(settings))
     return InlineSearch(detect, times)

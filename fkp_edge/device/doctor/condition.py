@@ -12,7 +12,7 @@ VOLTAGE = (0, 16)
 HOT_C = 80.0
 """Raspberry Pis slow down from here."""
 WARM_C = 70.0
-LEAST_MB = 50
+MIN_MB = 50
 LITTLE_MB = 300
 GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 
@@ -69,7 +69,7 @@ def check_disk(machine: Machine) -> Finding:
     """Room for logs, recordings and the next version."""
     free_mb = machine.free_bytes(machine.root) // 2**20
     fix = "df -h; sudo apt clean; sudo journalctl --vacuum-size=50M"
-    if free_mb < LEAST_MB:
+    if free_mb < MIN_MB:
         return fails(f"only {free_mb} MB are free", fix)
     return warns(f"only {free_mb} MB are free", fix) if free_mb < LITTLE_MB else fine(f"{free_mb:,} MB free")
 

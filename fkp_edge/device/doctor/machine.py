@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAM_S", "SERVICE_USER", "Holder", "Machine", "ProgramRunner", "Said"]
 
-MOST_BYTES = 2**18
+MAX_BYTES = 2**18
 PROGRAM_S = 60.0
 """How long a program may take: importing OpenCV from a slow card takes seconds."""
 CONFIG = Path("etc/fkp-edge/config.toml")
@@ -108,7 +108,7 @@ class Machine:
         """The file's text, without what surrounds it; empty where it cannot be read."""
         try:
             with (self.root / path).open("rb") as file:
-                return file.read(MOST_BYTES).decode(errors="replace").strip("\0 \n")
+                return file.read(MAX_BYTES).decode(errors="replace").strip("\0 \n")
         except OSError:
             return ""
 

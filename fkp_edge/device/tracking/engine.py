@@ -20,14 +20,14 @@ from fkp_edge.device.detection.base import Search, as_crop
 from fkp_edge.device.detection.proposals import MAX_LOOKED_AT, Proposals
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.pose import head_pose
-from fkp_edge.device.tracking.refinement import MOST_LOOKS, Sight, agree, look_at
+from fkp_edge.device.tracking.refinement import MAX_REFINEMENTS, Prediction, agree, predict_crop
 from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
-from fkp_edge.device.tracking.tracker import BEHIND, SAME_FACE, Track, hidden_tracks, is_near, is_on
+from fkp_edge.device.tracking.tracker import BEHIND, SAME_FACE, Track, is_near, is_on, occluded_tracks
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["MOST_FACES", "Engine", "EngineSettings"]
+__all__ = ["MAX_FACES", "Engine", "EngineSettings"]
 
-MOST_FACES = 4
+MAX_FACES = 4
 
 QUICK_EVERY_S = 0.15
 """Between two looks of a quick search for one more face."""
@@ -36,7 +36,7 @@ QUICK_EVERY_S = 0.15
 class EngineSettings(Settings, frozen=True, kw_only=True):
     """When a face counts as found, kept and lost."""
 
-    max_faces: Annotated[int, Meta(ge=1, le=MOST_FACES)] = 1
+    max_faces: Annotated[int, Meta(ge=1, le=MAX_FACES)] = 1
     """Faces followed at a time; each costs an inference a frame."""
     found_score: Share = 0.9
     """Score from which a proposed box is a face."""
@@ -104,19 +104,21 @@ class Engine:
         for track in self._tracks:
             track.seen = False
             track.seen_ns = min(track.seen_ns, now)  # a clock that went back must not hold a face until it caught up
-            sight = look_at(self._model, frame.grey, verified.get(track.id) or track.guess(now), self.times)
-            least = self._settings.found_score if track.hidden else self._settings.kept_score
-            if self._is_face(sight.crop, frame) and sight.score >= least:
-                seen.append((track, sight))
-        hidden = hidden_tracks(seen, now) if len(seen) > 1 else set()
-        for track, sight in seen:
-            if track.id not in hidden:
-                track.move(sight, now, beside=self._beside(sight, track))
+            prediction = predict_crop(
+                self._model, frame.grey, verified.get(track.id) or track.predicted_crop(now), self.times
+            )
+            least = self._settings.found_score if track.occluded else self._settings.kept_score
+            if self._is_face(prediction.crop, frame) and prediction.score >= least:
+                seen.append((track, prediction))
+        occluded = occluded_tracks(seen, now) if len(seen) > 1 else set()
+        for track, prediction in seen:
+            if track.id not in occluded:
+                track.move(prediction, now, near_other=self._is_near_other(prediction, track))
                 self._report(track)
         in_front = [track for track in self._tracks if track.seen]
         for track in self._tracks:
             if not track.seen:
-                track.hidden = track.hidden or is_on(track.guess(now), in_front, BEHIND)
+                track.occluded = track.occluded or is_on(track.predicted_crop(now), in_front, BEHIND)
         self._tracks = [track for track in self._tracks if track.seen or not self._is_lost(track, now)]
 
     def _is_face(self, crop: Crop, frame: Frame) -> bool:
@@ -125,7 +127,7 @@ class Engine:
         return bool(inside and self._settings.smallest_side <= crop.side <= 2 * max(width, height))
 
     def _is_lost(self, track: Track, now: int) -> bool:
-        wait_s = self._settings.hidden_s if track.hidden else self._settings.hold_s
+        wait_s = self._settings.hidden_s if track.occluded else self._settings.hold_s
         return bool((now - track.seen_ns) / 1e9 > wait_s)
 
     def _verify(self, frame: Frame) -> dict[int, Crop]:
@@ -142,7 +144,7 @@ class Engine:
             return {}
         found: dict[int, Crop] = {}
         for track in due:
-            here = box_around(track.sight.crop)
+            here = box_around(track.prediction.crop)
             crop = max(map(as_crop, boxes), key=lambda crop: iou(box_around(crop), here), default=None)
             if crop is None or iou(box_around(crop), here) < SAME_FACE:
                 self._tracks.remove(track)
@@ -179,7 +181,7 @@ class Engine:
         return self._settings.max_faces - sum(track.seen for track in self._tracks)
 
     def _inspect(self, frame: Frame) -> None:
-        """Follows proposals on which the network settles, as `settle` does.
+        """Follows proposals on which the network settles, as `refine_crop` does.
 
         While a face is followed that takes one look a frame, so that frame is hardly later than others: the next look
         is at the next frame, which is how tracking goes on anyway.
@@ -190,37 +192,37 @@ class Engine:
             seen = [track for track in self._tracks if track.seen]
             if is_on(candidate.crop, seen):
                 continue
-            sight = look_at(self._model, frame.grey, candidate.crop, self.times)
+            prediction = predict_crop(self._model, frame.grey, candidate.crop, self.times)
             candidate.looks += 1
-            if self.best_proposal is None or sight.score > self.best_proposal[0]:
-                self.best_proposal = (sight.score, candidate.crop.side)
-            if not agree(candidate.crop, sight.crop) and candidate.looks < MOST_LOOKS:
-                candidate.crop = sight.crop
+            if self.best_proposal is None or prediction.score > self.best_proposal[0]:
+                self.best_proposal = (prediction.score, candidate.crop.side)
+            if not agree(candidate.crop, prediction.crop) and candidate.looks < MAX_REFINEMENTS:
+                candidate.crop = prediction.crop
                 self._proposals.put_back(candidate)
             else:
                 left -= 1
-                if agree(candidate.crop, sight.crop) and self._is_new(sight, seen, frame):
-                    self._follow_from_now(sight, frame)
+                if agree(candidate.crop, prediction.crop) and self._is_new(prediction, seen, frame):
+                    self._follow_from_now(prediction, frame)
                 else:
                     self._proposals.no_face(candidate, frame.captured_ns)
             if follows:
                 return
 
-    def _is_new(self, sight: Sight, seen: Sequence[Track], frame: Frame) -> bool:
-        sure = sight.score >= self._settings.found_score
-        return sure and self._is_face(sight.crop, frame) and not is_on(sight.crop, seen)
+    def _is_new(self, prediction: Prediction, seen: Sequence[Track], frame: Frame) -> bool:
+        sure = prediction.score >= self._settings.found_score
+        return sure and self._is_face(prediction.crop, frame) and not is_on(prediction.crop, seen)
 
-    def _follow_from_now(self, sight: Sight, frame: Frame) -> None:
+    def _follow_from_now(self, prediction: Prediction, frame: Frame) -> None:
         now = frame.captured_ns
         unseen = [track for track in self._tracks if not track.seen]
         for track in unseen:
-            if track.may_be(sight, now):
-                track.revive(sight, now)
+            if track.may_be(prediction, now):
+                track.reacquire(prediction, now)
                 self._report(track)
                 return
         if len(self._tracks) >= self._settings.max_faces:  # a face that is there counts more than one that was
             self._tracks.remove(min(unseen, key=lambda track: track.seen_ns))
-        track = Track(self._next_id, sight, _raw_face(self._next_id, sight), now, now)
+        track = Track(self._next_id, prediction, _raw_face(self._next_id, prediction), now, now)
         if self._smoothing.enabled:
             track.smooth = OneEuro(self._smoothing)
         self._next_id += 1
@@ -229,8 +231,8 @@ class Engine:
 
     def _report(self, track: Track) -> None:
         """Makes the face that is reported of a track, smoothed, with its pose; learns its looks beside others."""
-        sight = track.sight
-        points, crop = sight.points, sight.crop
+        prediction = track.prediction
+        points, crop = prediction.points, prediction.crop
         if track.smooth is not None:
             with self.times.stage("filter"):
                 rows = np.empty((len(points) + 2, 2))
@@ -240,13 +242,13 @@ class Engine:
                 points, crop = rows[:-2].astype(np.float32), Crop(x, y, side, crop.roll)
         with self.times.stage("pose"):
             pose = head_pose(points, self._model.schema)
-        track.face = Face(track.id, sight.score, box_around(crop), points, pose)
-        if self._settings.max_faces > 1 and not self._beside(sight, track):
-            track.remember(sight)
+        track.face = Face(track.id, prediction.score, box_around(crop), points, pose)
+        if self._settings.max_faces > 1 and not self._is_near_other(prediction, track):
+            track.remember(prediction)
 
-    def _beside(self, sight: Sight, track: Track) -> bool:
-        return is_near(sight.crop, [other for other in self._tracks if other is not track])
+    def _is_near_other(self, prediction: Prediction, track: Track) -> bool:
+        return is_near(prediction.crop, [other for other in self._tracks if other is not track])
 
 
-def _raw_face(number: int, sight: Sight) -> Face:
-    return Face(number, sight.score, box_around(sight.crop), sight.points)
+def _raw_face(number: int, prediction: Prediction) -> Face:
+    return Face(number, prediction.score, box_around(prediction.crop), prediction.points)

@@ -13,13 +13,13 @@ from fkp_edge.core.keypoints import Points
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["MOST_LOOKS", "Sight", "agree", "look_at", "settle"]
+__all__ = ["MAX_REFINEMENTS", "Prediction", "agree", "predict_crop", "refine_crop"]
 
-MOST_LOOKS = 4
+MAX_REFINEMENTS = 4
 """At one proposal."""
 
 
-class Sight(NamedTuple):
+class Prediction(NamedTuple):
     """What the network saw in one crop."""
 
     points: Points
@@ -31,7 +31,7 @@ class Sight(NamedTuple):
     """(96, 96): what was looked at."""
 
 
-def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight:
+def predict_crop(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Prediction:
     """Runs `model` on one crop of `grey`."""
     with times.stage("crop"):
         pixels = extract(grey, crop)
@@ -42,20 +42,22 @@ def look_at(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: St
         points = crop.to_frame(units)
         aim = crop_from_track(points, model.schema.mean_shape)
         if math.isfinite(aim.side):
-            return Sight(points, score, aim, pixels)
-        return Sight(crop.to_frame(model.schema.mean_shape), 0.0, crop, pixels)  # a damaged float network saw nothing
+            return Prediction(points, score, aim, pixels)
+        return Prediction(
+            crop.to_frame(model.schema.mean_shape), 0.0, crop, pixels
+        )  # a damaged float network saw nothing
 
 
-def settle(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Sight | None:
+def refine_crop(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Prediction | None:
     """Runs `model` on a proposed crop, then on the crop that the points found there ask for, until the two agree.
 
     None where they do not within four looks: the box was stale or framed half a face, and the points are guesses.
     """
-    for _ in range(MOST_LOOKS):
-        sight = look_at(model, grey, crop, times)
-        if agree(crop, sight.crop):
-            return sight
-        crop = sight.crop
+    for _ in range(MAX_REFINEMENTS):
+        prediction = predict_crop(model, grey, crop, times)
+        if agree(crop, prediction.crop):
+            return prediction
+        crop = prediction.crop
     return None
 
 

@@ -12,7 +12,7 @@ from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, StateNa
 
 __all__ = ["StreamStatus", "read_status"]
 
-MOST_AGE_MS = 60_000.0
+MAX_AGE_MS = 60_000.0
 ENOUGH_S = 1.0
 """Of new frames, to tell their rate by."""
 
@@ -82,5 +82,5 @@ def _listen(connection: Connection, within_s: float) -> StreamStatus:
         faces=len(newest.faces) if newest else 0,
         frames=frames,
         frames_per_s=round((frames - 1) / (last_s - first_s), 2) if last_s > first_s else 0.0,
-        age_ms=round(age_ms, 1) if age_ms is not None and 0 <= age_ms <= MOST_AGE_MS else None,
+        age_ms=round(age_ms, 1) if age_ms is not None and 0 <= age_ms <= MAX_AGE_MS else None,
     )

@@ -28,7 +28,7 @@ from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, H
 __all__ = ["GB", "Recorder", "Recording", "check_recording", "free_name", "read_recording"]
 
 VERSION = 1
-MOST_WAITING = 3000
+MAX_WAITING = 3000
 """Lines kept for a disk that is slow: 100 s at 30 frames a second."""
 FLUSH_S = 1.0
 JOIN_S = 10.0
@@ -92,7 +92,7 @@ class Recorder(Closing):
         except OSError as error:
             raise InputError(f"cannot record to {path}: {error.strerror}; expected a file in a folder") from error
         self._file = gzip.GzipFile(fileobj=self._raw, mode="wb", filename="") if path.suffix == ".gz" else self._raw
-        self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
+        self._lines: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._taken = 0
         self._lost = 0
         self._error: OSError | None = None

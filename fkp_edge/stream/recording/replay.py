@@ -9,7 +9,7 @@ from pathlib import Path
 from fkp_edge.stream.protocol.address import Address
 from fkp_edge.stream.protocol.messages import Hello
 from fkp_edge.stream.recording.recording import read_recording
-from fkp_edge.stream.server.publishers import Access, Outputs
+from fkp_edge.stream.server.publishers import Access, Publishers
 
 __all__ = ["Replay"]
 
@@ -34,7 +34,7 @@ class Replay:
         assert isinstance(first, Hello)  # read_recording checks
         self._hello = first
         self._stopping = False  # no lock: a signal handler must not wait for who holds it, which is what it interrupted
-        self.outputs = Outputs(addresses, lambda: self._hello, access)
+        self.outputs = Publishers(addresses, lambda: self._hello, access)
 
     def run(self, *, fast: bool, say: Callable[[str], None] = lambda _: None) -> int:
         """Streams to the end, then closes: the number of observations.

@@ -17,7 +17,7 @@ from fkp_edge.stream.server.udp import DatagramSender, UdpSender
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LineSockets
 
-__all__ = ["Access", "Outputs"]
+__all__ = ["Access", "Publishers"]
 
 Publish = Callable[[ObservationMessage, bytes], None]
 
@@ -34,7 +34,7 @@ class Access(NamedTuple):
     mqtt_password: str | None = None
 
 
-class Outputs(Closing):
+class Publishers(Closing):
     """Servers and senders on the given addresses."""
 
     def __init__(self, addresses: Sequence[Address], hello: Callable[[], Hello], access: Access | None = None) -> None:
@@ -138,4 +138,4 @@ class Outputs(Closing):
         return server.address
 
     def __repr__(self) -> str:
-        return f"<Outputs {' '.join(map(str, self._addresses))}>"
+        return f"<Publishers {' '.join(map(str, self._addresses))}>"

@@ -17,7 +17,7 @@ from fkp_edge.device.detection import search as searches
 from fkp_edge.device.detection.everywhere import propose_everywhere
 from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch
 from fkp_edge.device.detection.search import InlineSearch, Method, SearchSettings, ThreadedSearch, open_search
-from fkp_edge.device.image_detector import StillFinder, StillSettings
+from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.errors import MissingPartError
@@ -215,7 +215,7 @@ def test_stills_verify_what_the_finder_proposes(
     frame = demo_frames[0]
     finder = StubFinder([crop_of(frame, model), Crop(40, 40, 40)])
     monkeypatch.setattr(image_detector, "open_finder", lambda: finder)
-    (face,) = StillFinder(model, StillSettings(method=method, border=0)).find(frame.grey)
+    (face,) = ImageDetector(model, ImageSettings(method=method, border=0)).find(frame.grey)
     assert np.abs(face.points - frame.truth).max() < 20
 
 
@@ -223,5 +223,5 @@ def test_stills_ask_haar_where_the_finder_found_no_face(
     monkeypatch: pytest.MonkeyPatch, model: KeypointModel, demo_frames: list[Frame]
 ) -> None:
     monkeypatch.setattr(image_detector, "open_finder", lambda: StubFinder([Crop(40, 40, 40)]))
-    assert len(StillFinder(model, StillSettings(method="both")).find(demo_frames[0].grey)) == 1
-    assert StillFinder(model, StillSettings(method="finder")).find(demo_frames[0].grey) == []
+    assert len(ImageDetector(model, ImageSettings(method="both")).find(demo_frames[0].grey)) == 1
+    assert ImageDetector(model, ImageSettings(method="finder")).find(demo_frames[0].grey) == []

@@ -9,7 +9,7 @@ import pytest
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import Pose, TcpAddress, UdpAddress, UnixAddress, connect
 from fkp_edge.stream.protocol.address import OpentrackAddress, OscAddress
-from fkp_edge.stream.server.publishers import Outputs
+from fkp_edge.stream.server.publishers import Publishers
 
 
 def test_all_get_what_is_published(hello, observe, tmp_path):
@@ -17,7 +17,7 @@ def test_all_get_what_is_published(hello, observe, tmp_path):
         free.bind(("127.0.0.1", 0))
         udp = UdpAddress("127.0.0.1", free.getsockname()[1])
     addresses = [TcpAddress("127.0.0.1", 0), UnixAddress(str(tmp_path / "s")), udp]
-    with Outputs(addresses, lambda: hello) as outputs:
+    with Publishers(addresses, lambda: hello) as outputs:
         clients = [connect(str(address), timeout_s=2, reconnect=False) for address in outputs.addresses]
         outputs.publish(observe(1))
         assert [[next(client), next(client)] for client in clients] == [[hello, observe(1)]] * 3
@@ -28,7 +28,7 @@ def test_all_get_what_is_published(hello, observe, tmp_path):
 def test_none_is_left_open_where_one_cannot_be_opened(hello, tmp_path):
     path = tmp_path / "s"
     with pytest.raises(StreamError, match="can be reached from other machines"):
-        Outputs([UnixAddress(str(path)), TcpAddress("0.0.0.0", 0)], lambda: hello)
+        Publishers([UnixAddress(str(path)), TcpAddress("0.0.0.0", 0)], lambda: hello)
     assert not path.exists()
 
 
@@ -44,18 +44,18 @@ def test_programs_that_speak_something_else_get_it_too(hello, observe):
             sock.settimeout(5)
         osc, opentrack = (sock.getsockname()[1] for sock in sockets)
         addresses = [OscAddress("127.0.0.1", osc), OpentrackAddress("127.0.0.1", opentrack)]
-        stack.enter_context(Outputs(addresses, lambda: hello)).publish(message)
+        stack.enter_context(Publishers(addresses, lambda: hello)).publish(message)
         bundle, pose_doubles = (sock.recv(65536) for sock in sockets)
     assert b"/fkp/frame" in bundle
     assert len(pose_doubles) == 48
 
 
 def test_senders_alone_wait_for_nobody(hello):
-    with Outputs([UdpAddress("127.0.0.1", 9)], lambda: hello) as outputs:
+    with Publishers([UdpAddress("127.0.0.1", 9)], lambda: hello) as outputs:
         assert outputs.are_served
-        assert repr(outputs) == "<Outputs udp://127.0.0.1:9>"
+        assert repr(outputs) == "<Publishers udp://127.0.0.1:9>"
 
 
 def test_a_server_without_a_client_is_not_served(hello):
-    with Outputs([TcpAddress("127.0.0.1", 0)], lambda: hello) as outputs:
+    with Publishers([TcpAddress("127.0.0.1", 0)], lambda: hello) as outputs:
         assert not outputs.are_served
