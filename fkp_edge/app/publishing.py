@@ -69,7 +69,7 @@ def read_publish_options(config: RunConfig, schema: Schema) -> PublishOptions:
     )
     for option, needed in (("preview", "web"), ("effect", "preview")):
         if getattr(config, option) and not getattr(config, needed):
-            raise InputError(f"--{option} shows on the live page's picture; expected --{needed} with it")
+            raise InputError(f"--{option} is for the picture on the live page; expected --{needed} with it")
     page = parse_page_address(config.web) if config.web else None
     if page is not None:
         check_addresses([*addresses, page], access)

@@ -20,7 +20,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and exits with 2."""
-        print_error(f"{_with_nearest(message)}; {self.prog} --help lists what it takes")
+        said = _with_nearest(message)
+        print_error(f"{said}{'' if said.endswith('?') else ';'} {self.prog} --help lists what it takes")
         raise SystemExit(2)
 
     def parse_args(  # type: ignore[override]  # argparse's overloads are for namespaces that we do not use
@@ -46,7 +47,7 @@ class Parser(argparse.ArgumentParser):
     def _nearest_option(self, given: str) -> str:
         if not given.startswith("-"):
             return ""
-        near = difflib.get_close_matches(given.split("=")[0], self._option_string_actions, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(given.split("=")[0], self._option_string_actions, n=1, cutoff=0.6)
         return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -56,7 +57,7 @@ def _with_nearest(message: str) -> str:
     if found is None:
         return message
     known = re.findall(r"[\w-]+", found["known"])
-    near = difflib.get_close_matches(found["given"], known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(found["given"], known, n=1, cutoff=0.6)
     meant = f"did you mean {near[0]}? " if near else ""
     return f"{found['start']}{found['given']!r} is none of its values; {meant}expected one of {', '.join(known)}"
 

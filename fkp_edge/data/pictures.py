@@ -81,7 +81,7 @@ def find_pictures(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise InputError(f"{path} does not exist; expected a picture or a folder of pictures")
+        raise InputError(f"{path} does not exist; expected a picture, a video or a folder of pictures")
     found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise InputError(f"no pictures in {path}; expected files ending in {', '.join(sorted(PICTURE_SUFFIXES))}")

@@ -90,7 +90,7 @@ def test_find_pictures_in_a_missing_path(tmp_path: Path):
     path = tmp_path / "none"
     with pytest.raises(InputError) as caught:
         find_pictures(path)
-    assert str(caught.value) == f"{path} does not exist; expected a picture or a folder of pictures"
+    assert str(caught.value) == f"{path} does not exist; expected a picture, a video or a folder of pictures"
 
 
 def test_find_pictures_in_a_folder_without_any(tmp_path: Path):

@@ -22,7 +22,7 @@ SHIPPED = shipped_model()
 def test_predict_a_missing_path(refused, tmp_path: Path, drawn: Path):
     path = tmp_path / "none.jpg"
     error = refused("predict", path, "--draw", drawn)
-    assert error == f"{path} does not exist; expected a picture or a folder of pictures"
+    assert error == f"{path} does not exist; expected a picture, a video or a folder of pictures"
     assert not drawn.exists()
 
 

@@ -78,7 +78,7 @@ def test_run_on_a_folder_with_a_bad_picture(capsys, text_file, tmp_path: Path):
 
 def test_run_on_an_absent_camera(refused):
     error = refused("run", "--source", "v4l2:99", "--stream", FREE)
-    assert error.startswith("/dev/video99 does not exist; plug the camera in, or name one that is there: ")
+    assert error.startswith("/dev/video99 does not exist; plug the camera in, or name another; there is ")
 
 
 @pytest.mark.parametrize("source", ["v4l2:x", "v4l2:", "v4l2:-1", "v4l2:0 1"])
@@ -175,10 +175,10 @@ def test_run_with_a_page_on_a_port_in_use(refused, taken_port: int):
 
 def test_run_with_a_preview_or_effect_that_nothing_shows(refused):
     assert refused("run", "--source", "demo", "--preview") == (
-        "--preview shows on the live page's picture; expected --web with it"
+        "--preview is for the picture on the live page; expected --web with it"
     )
     assert refused("run", "--source", "demo", "--web", "127.0.0.1:0", "--effect", "glasses") == (
-        "--effect shows on the live page's picture; expected --preview with it"
+        "--effect is for the picture on the live page; expected --preview with it"
     )
 
 

@@ -73,7 +73,7 @@ def resolve_source(text: str) -> str:
     if name == "usb":
         cameras = list_cameras()
         if not cameras:
-            raise SourceError(f"source {text!r}: there is no USB camera; plug one in, or expected picamera or demo")
+            raise SourceError(f"source {text!r}: there is no USB camera; plug one in, or name picamera or demo")
         return f"v4l2:{cameras[0]}"
     return name
 

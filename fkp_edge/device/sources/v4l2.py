@@ -102,8 +102,8 @@ class V4L2Source:
         self.name = f"v4l2:{index}"
         self._node = Path(f"/dev/video{index}")
         if capture is None and not self._node.exists():
-            seen = ", ".join(f"v4l2:{n}" for n in list_cameras()) or "none"
-            raise SourceError(f"{self._node} does not exist; plug the camera in, or name one that is there: {seen}")
+            seen = ", ".join(f"v4l2:{n}" for n in list_cameras()) or "no camera"
+            raise SourceError(f"{self._node} does not exist; plug the camera in, or name another; there is {seen}")
         self._capture = capture if capture is not None else cv2.VideoCapture(index, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             raise SourceError(

@@ -37,8 +37,9 @@ def find_model(text: str) -> Path:
         return shipped
     if path.suffix == ".tflite":  # a file that is missing, which its reader says
         return path
-    near = difflib.get_close_matches(text, shipped_names(), n=1, cutoff=0)
+    near = difflib.get_close_matches(text, shipped_names(), n=1, cutoff=0.6)
+    meant = f"did you mean {near[0]}? " if near else ""
     raise InputError(
-        f"model {text!r} is no file here and no model that ships; did you mean {near[0]}? expected a .tflite file or "
+        f"model {text!r} is no file here and no model that ships; {meant}expected a .tflite file or "
         f"one of {', '.join(shipped_names())} (fkp-edge models says what each is)"
     )
