@@ -254,7 +254,7 @@ def test_a_frame_has_the_monotonic_time_whichever_clock_libcamera_stamps_it_with
 
 
 def test_an_absent_v4l2_camera_names_what_is_there() -> None:
-    with pytest.raises(SourceError, match=r"/dev/video98 does not exist; plug the camera in, or name another; there is "):
+    with pytest.raises(SourceError, match=r"/dev/video98 does not exist; plug the camera in, or name another; "):
         V4L2Source(98)
 
 
