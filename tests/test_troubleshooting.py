@@ -104,7 +104,7 @@ def test_the_nearest_list_has_a_module(error_lists):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        ("fkp-edge: error: /tmp/a.jpg does not exist; expected a picture, a video or a folder of pictures", "does not exist"),
+        ("fkp-edge: error: a does not exist; expected a picture, a video or a folder of pictures", "does not exist"),
         ("nothing listens on tcp://127.0.0.1:1 (Connection refused); start fkp-edge run, or name its --stream address",
          "nothing listens on"),
     ],
