@@ -150,12 +150,12 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(MAX_FILE_BYTES + 1) if size <= MAX_FILE_BYTES else b""  # a device has no size
-        if (size := max(size, len(content))) > MAX_FILE_BYTES:
-            raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}; expected a .tflite file") from error
     except ValueError as error:  # a NUL in the name
         raise ModelFileError(f"cannot read {str(path)!r}: {error}; expected a .tflite file") from error
+    if (size := max(size, len(content))) > MAX_FILE_BYTES:
+        raise ModelFileError(f"{path} has {size} bytes, expected a model of at most {MAX_FILE_BYTES}")
     return parse_model_file(path, content, card_required=card_required)
 
 
