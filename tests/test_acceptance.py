@@ -69,5 +69,5 @@ def test_score_tells_faces_from_haars_errors(scenes: dict[str, Any]) -> None:
 
 
 def test_predict_finds_the_annotated_faces(scenes: dict[str, Any]) -> None:
-    assert scenes["found_percent"] >= 90
-    assert scenes["false_faces_per_photograph"] <= 0.08  # 9 of the 13 are people whom nobody annotated
+    assert scenes["found_percent"] >= 97.5
+    assert scenes["false_faces_per_photograph"] <= 0.15  # most of them are people whom nobody annotated: scenes.json

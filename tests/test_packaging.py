@@ -109,7 +109,7 @@ def test_the_metadata_is_complete(metadata: Message) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata.get_payload().startswith("# fkp-edge")
     assert "Typing :: Typed" in metadata.get_all("Classifier")
-    assert metadata.get_all("Provides-Extra") == ["convert", "dev", "mqtt", "osc", "train", "web"]
+    assert metadata.get_all("Provides-Extra") == ["convert", "dev", "docs", "mqtt", "osc", "train", "web"]
 
 
 def test_the_version_comes_from_one_place(metadata: Message) -> None:
@@ -129,7 +129,7 @@ def test_what_is_no_text_has_its_licence_in_the_notice() -> None:
 
 
 def test_the_wheel_stays_small(wheel: Path) -> None:
-    assert wheel.stat().st_size < 3_000_000
+    assert wheel.stat().st_size < 3_500_000  # six networks with their golden cases are 2.8 MB of it
 
 
 def test_the_bare_install_brings_nothing_of_the_desktop(bare: Path) -> None:
@@ -147,6 +147,8 @@ def test_the_bare_install_plays_the_demo(bare: Path, tmp_path: Path) -> None:
 def test_the_bare_install_names_the_extra_that_a_desktop_command_needs(
     bare: Path, tmp_path: Path, command: str
 ) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:  # what is missing is said before what is needed
+        archive.writestr("config.json", "{}")
     arguments = {
         "train": ["train", str(REPOSITORY / "train/keypointnet.toml")],
         "convert": ["convert", str(tmp_path / "model.keras")],
