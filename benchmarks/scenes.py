@@ -3,8 +3,8 @@
 Usage: python benchmarks/scenes.py DATA OUT.json     (DATA has test/scenes; about two minutes)
 
 people_nobody_annotated.json lists people, by photograph: boxes [x, y, w, h]. Found by looking at all 111 boxes of Haar
-that frame no annotated face, whatever their score, and at every false face that `predict` reports with the finder and Haar. Faces that
-are drawn, printed or sculpted are not in it: they stay false.
+that frame no annotated face, whatever their score, and at every false face that `predict` reports with finder and Haar.
+Faces that are drawn, printed or sculpted are not in it: they stay false.
 """
 
 from __future__ import annotations

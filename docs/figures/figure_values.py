@@ -49,8 +49,7 @@ def accuracy() -> dict[str, str]:
 
 
 def scenes() -> dict[str, str]:
-    every = by_model("accuracy_gt")["keypoints-int8"]["scenes"]
-    people = results("scenes")["people_left_out"]
+    every, people = (results("scenes")[name] for name in ("as_annotated", "people_left_out"))
     return {
         "found": f"{every['found_percent']:.1f}",
         "faces": f"{every['faces']}",
