@@ -28,6 +28,7 @@ PAGES = [
 def generate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """docs/figures/generate.py, which as a program finds its tables beside it."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "docs/figures"))
+    monkeypatch.delitem(sys.modules, "generate", raising=False)  # other pages have programs of this name
     return importlib.import_module("generate")
 
 
