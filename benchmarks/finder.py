@@ -32,7 +32,8 @@ from fkp_edge import data
 from fkp_edge.core.geometry import Crop, box_around, crop_from_box, crop_from_labels, iou
 from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.data import Scene, read_picture
-from fkp_edge.device.detection.finder import PARTS, Finder
+from fkp_edge.device.detection.everywhere import parts_of, propose_part
+from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.sources import DemoSource
 from fkp_edge.device.timing import StageTimes
@@ -162,7 +163,7 @@ def sized(scenes: Sequence[Scene], finder: Finder) -> list[dict[str, Any]]:
         for frame, truth in shrunk(scenes, side):
             crops = finder.propose(frame, max_proposals=PROPOSALS)
             whole.append(any(iou(box_around(c), box_around(truth)) >= MATCH for c in crops))
-            crops += [c for turn in range(PARTS) for c in finder.propose_part(frame, turn, max_proposals=PROPOSALS)]
+            crops += [c for part in parts_of(frame, 2) for c in propose_part(finder, part, PROPOSALS)]
             parts.append(any(iou(box_around(c), box_around(truth)) >= MATCH for c in crops))
         rows.append(
             {

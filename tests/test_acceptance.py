@@ -13,6 +13,7 @@ import pytest
 
 from fkp_edge.model.shipped import shipped_model
 
+PEOPLE = Path(__file__).resolve().parents[1] / "benchmarks/people_nobody_annotated.json"
 INT8, FLOAT32, SMALL = "keypoints-int8.tflite", "keypoints-float32.tflite", "keypoints-small-int8.tflite"
 INT8_68, FLOAT32_68 = "keypoints68-int8.tflite", "keypoints68-float32.tflite"
 
@@ -30,9 +31,20 @@ def figures(research_data: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def scenes(research_data: Path) -> dict[str, Any]:
-    data = str(research_data / "test")
-    return run_eval(str(shipped_model()), "--data", data, "--scenes")[INT8]["scenes"]
+def scenes(research_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Whole photographs; people whom nobody annotated, each seen by a person, count neither way."""
+    data = tmp_path_factory.mktemp("test")
+    (data / "afw").symlink_to(research_data / "test/afw")
+    (data / "scenes").mkdir()
+    for path in (research_data / "test/scenes").iterdir():
+        (data / "scenes" / path.name).symlink_to(path)
+    unannotated = data / "scenes/unannotated.json"
+    boxes = json.loads(unannotated.read_text())
+    for photograph, people in json.loads(PEOPLE.read_text()).items():
+        boxes[photograph] = [*boxes.get(photograph, []), *people]
+    unannotated.unlink()
+    unannotated.write_text(json.dumps(boxes))
+    return run_eval(str(shipped_model()), "--data", str(data), "--scenes")[INT8]["scenes"]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +76,9 @@ def test_published_figures_are_what_this_machine_measures(figures: dict[str, Any
 
 
 def test_score_tells_faces_from_haars_errors(scenes: dict[str, Any]) -> None:
-    # 0.995 where people whom nobody annotated are left out: benchmarks/results/scenes.json
     assert scenes["score_auc"] >= 0.99
 
 
 def test_predict_finds_the_annotated_faces(scenes: dict[str, Any]) -> None:
     assert scenes["found_percent"] >= 97.5
-    assert scenes["false_faces_per_photograph"] <= 0.15  # most of them are people whom nobody annotated: scenes.json
+    assert scenes["false_faces_per_photograph"] <= 0.05

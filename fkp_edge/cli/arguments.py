@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_FACES, MAX_THREADS, SEARCHES
@@ -105,10 +106,7 @@ def positive(text: str) -> int:
 
 
 def percent(text: str) -> float:
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = 0.0
+    value = _number(text.removesuffix("%"))
     if not 0 < value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0, such as 1%")
     return value
@@ -129,10 +127,7 @@ def faces(text: str) -> int:
 
 
 def some_gigabytes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 < value <= 100_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of gigabytes, above 0 to 100000")
     return value
@@ -146,10 +141,15 @@ def some_seconds(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 to 86400")
     return value
+
+
+def _number(text: str) -> float:
+    """`text` as a number; one that is in no range where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -11,7 +11,7 @@ from fkp_edge import data
 from fkp_edge.cli.terminal import quiet_runtime, to_json
 from fkp_edge.data import Scene
 from fkp_edge.device.detection.base import Detect
-from fkp_edge.device.detection.finder_search import open_finder
+from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
@@ -58,7 +58,7 @@ def _proposals(method: Method) -> Detect:
     if method != "finder":
         detects.append(HaarDetector(AS_PUBLISHED).detect)
     if method != "haar":
-        detects.append(open_finder().propose)
+        detects.append(Finder().propose)
     return lambda grey: [proposal for detect in detects for proposal in detect(grey)]
 
 

@@ -30,15 +30,17 @@ __all__ = ["predict"]
 
 def predict(args: Namespace) -> int:
     """Prints what the model finds in each picture or video, draws it where asked; 2 where one could not be read."""
-    model = open_model_of(args)
     videos = [path for path in args.paths if path.suffix.lower() in VIDEOS and path.is_file()]
     paths = [path for given in args.paths if given not in videos for path in find_pictures(given)]
-    finder = ImageDetector(model, ImageSettings(method=args.search))
-    if args.draw:
-        _check_drawing([*paths, *videos], args.draw)
-        _make_folder(args.draw)
-    unreadable = 0
     with Decoder() as decoder:
+        if paths:
+            decoder.start()  # it imports OpenCV while the models open here
+        model = open_model_of(args)
+        finder = ImageDetector(model, ImageSettings(method=args.search))
+        if args.draw:
+            _check_drawing([*paths, *videos], args.draw)
+            _make_folder(args.draw)
+        unreadable = 0
         for path in paths:
             unreadable += not _predict_one(path, decoder, finder, model.schema, args)
     for path in videos:

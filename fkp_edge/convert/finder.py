@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from fkp_edge import data
 from fkp_edge.convert.channels import count_macs
+from fkp_edge.convert.inputs import save_passed
 from fkp_edge.convert.quantize import all_int8, converted, frozen_converter
 from fkp_edge.convert.recipe import ConvertRecipe
-from fkp_edge.convert.run import check_free
 from fkp_edge.core.files import write_whole
 from fkp_edge.data import Scene, read_picture
 from fkp_edge.data.portrait import portrait
@@ -103,15 +103,11 @@ class FinderResult:
         Raises:
             InputError: the gate refused it, a file exists and `overwrite` is not given, or the disk is full.
         """
-        if not self.report.passed:
-            raise InputError(f"{out} is not written: {self.report.verdict}")
-        paths = check_free(out, overwrite=overwrite)
-        contents = {}
-        for precision, path in paths.items():
-            flatbuffer, card, cases = self.files[precision]
-            contents[path] = encode_model_file(flatbuffer, card, finder_golden=cases)
-        write_whole(contents)
-        return paths
+        contents = {
+            precision: encode_model_file(flatbuffer, card, finder_golden=cases)
+            for precision, (flatbuffer, card, cases) in self.files.items()
+        }
+        return save_passed(out, self.report, contents, overwrite=overwrite)
 
 
 def is_finder(path: Path) -> bool:

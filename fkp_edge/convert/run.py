@@ -13,19 +13,18 @@ import numpy as np
 from fkp_edge.convert.attempts import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.channels import count_macs
-from fkp_edge.convert.inputs import check_free
+from fkp_edge.convert.inputs import save_passed
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import to_float
 from fkp_edge.convert.report import Attempt, Report, Size, Step
-from fkp_edge.core.files import write_whole
 from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.comparison import Comparison, LabelledCrops, compare
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.model.file import Card, GoldenCase, encode_model_file
 
-__all__ = ["ConvertResult", "check_free", "convert"]
+__all__ = ["ConvertResult", "convert"]
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +51,8 @@ class ConvertResult:
         Raises:
             InputError: the gate refused it, a file exists and `overwrite` is not given, or the disk is full.
         """
-        if not self.report.passed:
-            raise InputError(f"{out} is not written: {self.report.verdict}")
-        paths = check_free(out, overwrite=overwrite)
-        write_whole({path: encode_model_file(*self.files[precision]) for precision, path in paths.items()})
-        return paths
+        contents = {precision: encode_model_file(*parts) for precision, parts in self.files.items()}
+        return save_passed(out, self.report, contents, overwrite=overwrite)
 
 
 def convert(job: Job) -> ConvertResult:

@@ -14,7 +14,7 @@ from fkp_edge.core.geometry import Box, box_around, extract, iou
 from fkp_edge.core.observation import Face
 from fkp_edge.device.detection.base import Detect, Proposal, as_crop
 from fkp_edge.device.detection.everywhere import propose_everywhere
-from fkp_edge.device.detection.finder_search import open_finder
+from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.timing import StageTimes
@@ -75,7 +75,7 @@ class ImageDetector:
         settings, has_score = self._settings, self._model.has_score
         detects: list[Detect] = []
         if settings.method == "finder" or (settings.method == "both" and has_score):
-            detects.append(partial(propose_everywhere, open_finder(), border=settings.border))
+            detects.append(partial(propose_everywhere, Finder(), border=settings.border))
         if not detects or settings.method == "both":
             # without a score nothing throws the wrong boxes of a permissive search out
             haar = HaarDetector(settings.haar if has_score else STRICT)

@@ -80,7 +80,7 @@ class Userland:
     def run(self, *arguments: str, expected: int = 0) -> str:
         """What a command that ends with the exit code `expected` prints."""
         with self.start(*arguments) as process:
-            out, errors = process.communicate(timeout=600)  # emulated, beside other work
+            out, errors = process.communicate(timeout=240)
         assert process.returncode == expected, errors[-2000:] + out[-2000:]
         return out
 

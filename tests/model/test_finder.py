@@ -14,7 +14,7 @@ from fkp_edge.cli.main import main
 from fkp_edge.core.geometry import Crop, box_around, crop_from_labels, iou
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.device.detection.finder import PARTS, Finder
+from fkp_edge.device.detection.finder import Finder
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.file import encode_model_file, read_model_file
 from fkp_edge.model.finder import open_any, open_finder
@@ -42,14 +42,6 @@ def test_a_proposal_frames_the_face(scale: float, roll_deg: float) -> None:
     with Finder() as finder:
         found = finder.propose(frame)
     assert max(iou(box_around(crop), box_around(truth)) for crop in found) > 0.4
-
-
-def test_parts_are_looked_at_in_turns() -> None:
-    frame, _ = placed(0.3, 0)
-    with Finder() as finder:
-        found = [finder.propose_part(frame, turn, max_proposals=1) for turn in range(PARTS + 1)]
-    assert found[0] == found[PARTS]
-    assert found[0] != found[1]
 
 
 def test_no_more_proposals_than_asked() -> None:

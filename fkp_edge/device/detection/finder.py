@@ -10,16 +10,12 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import Crop
 from fkp_edge.errors import InputError
 from fkp_edge.model.finder import FinderModel, open_finder
-from fkp_edge.model.shipped import shipped_model
+from fkp_edge.model.shipped import FINDER, shipped_model
 
-__all__ = ["PARTS", "Finder"]
+__all__ = ["Finder"]
 
 MIN_SCORE = 0.3
 """Chosen on val/scenes: no face that is proposed scores less, and two thirds of what else is proposed do."""
-PARTS = 4
-"""Parts that `propose_part` looks at in turns: the frame's corners."""
-PART_SHARE = 0.56
-"""Width and height of a part, in those of the frame: parts overlap, so that no face lies between two."""
 
 
 class Finder:
@@ -32,7 +28,7 @@ class Finder:
             ModelFileError: the file is missing, damaged, or a keypoint network.
             MissingPartError: no TFLite runtime is installed.
         """
-        self.path = path or shipped_model("finder-int8")
+        self.path = path or shipped_model(FINDER)
         self._model: FinderModel | None = open_finder(self.path, threads=threads)
 
     def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5, min_score: float = MIN_SCORE) -> list[Crop]:
@@ -50,21 +46,6 @@ class Finder:
             raise InputError(f"{self!r} cannot look; expected an open one")
         found = self._model.propose(grey, most=max_proposals)
         return [proposal.crop for proposal in found if proposal.score >= min_score]
-
-    def propose_part(self, grey: NDArray[np.uint8], turn: int, *, max_proposals: int = 5) -> list[Crop]:
-        """The same in one of `PARTS` overlapping corners of `grey`, nearly twice as large: faces that are far away.
-
-        Args:
-            grey: (H, W).
-            turn: any number; `PARTS` in a row see the whole frame.
-            max_proposals: as for `propose`.
-        """
-        height, width = grey.shape
-        wide, high = max(1, round(width * PART_SHARE)), max(1, round(height * PART_SHARE))
-        left, top = (width - wide) * (turn % 2), (height - high) * (turn // 2 % 2)
-        part = np.ascontiguousarray(grey[top : top + high, left : left + wide])
-        found = self.propose(part, max_proposals=max_proposals)
-        return [Crop(crop.x + left, crop.y + top, crop.side, crop.roll) for crop in found]
 
     def close(self) -> None:
         """Lets the network go; twice is fine."""

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Frame
-from fkp_edge.device.detection.base import Proposal
+from fkp_edge.device.detection.base import Proposal, Search
 from fkp_edge.device.detection.everywhere import Finds, parts_of, propose_part
-from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
 
-__all__ = ["BothSearch", "FinderSearch", "Finds", "SecondOpinion", "open_finder"]
+__all__ = ["BothSearch", "FinderSearch", "Finds", "SecondOpinion"]
 
 MAX_WHOLE = 5
 """Proposals of one look at the whole frame."""
@@ -28,36 +27,13 @@ DIVISIONS = (2, 4)
 """Parts along a side of the frame: one of each kind a look."""
 
 
-class SecondOpinion(Protocol):
+class SecondOpinion(Search, Protocol):
     """The search that gives the second opinion."""
-
-    @property
-    def count(self) -> int:
-        """Searches begun."""
-        ...
 
     @property
     def beside(self) -> bool:
         """Whether it searches in a thread of its own."""
         ...
-
-    def look(self, frame: Frame, *, following: bool = False) -> Sequence[Proposal] | None:
-        """See `Search`."""
-        ...
-
-    def close(self) -> None:
-        """See `Search`."""
-        ...
-
-
-def open_finder() -> Finds:
-    """The shipped finder.
-
-    Raises:
-        ModelFileError: its file is damaged.
-        MissingPartError: no TFLite runtime is installed.
-    """
-    return Finder()
 
 
 class FinderSearch:

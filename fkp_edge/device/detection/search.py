@@ -9,11 +9,14 @@ from msgspec import Meta
 
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Detect, Proposal, Search
-from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch, open_finder
+from fkp_edge.device.detection.finder import Finder
+from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
 from fkp_edge.device.detection.rotated import RotatedDetector
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
+from fkp_edge.model.file import read_model_file
+from fkp_edge.model.shipped import FINDER, shipped_model
 
 __all__ = [
     "Detect",
@@ -28,6 +31,9 @@ __all__ = [
     "check_search",
     "open_search",
 ]
+
+SMALL_SIDE, LARGE_FACE = 320, 80
+"""Pixels: what makes a search cheaper where it is larger or smaller."""
 
 Method = Literal["both", "haar", "finder"]
 """What proposes faces: this project's finder, a small network, and Haar's cascade."""
@@ -89,12 +95,13 @@ def check_search(settings: SearchSettings) -> None:
     """Looks whether what `settings` name is there.
 
     Raises:
-        MissingPartError: the method's cascade or network is not; the text says what to do.
+        MissingPartError: the method's cascade is not; the text says what to do.
+        ModelFileError: the finder's file is missing or damaged.
     """
     if settings.method != "finder":
         find_cascade()
     if settings.method != "haar":
-        open_finder().close()
+        read_model_file(shipped_model(FINDER))  # opening it, with what a runtime takes for that, is the run's
 
 
 def open_search(
@@ -115,7 +122,7 @@ def open_search(
     method = settings.method if has_score or settings.method == "finder" else "haar"
     if method == "haar":
         return _open_haar(settings, times, live=live, cpu_share=settings.cpu_share)
-    finder = FinderSearch(open_finder(), times, live=live)
+    finder = FinderSearch(Finder(), times, live=live)
     if method == "finder":
         return finder
     return BothSearch(finder, _open_haar(settings, times, live=live, cpu_share=settings.second_share))
@@ -141,7 +148,3 @@ def cheaper(settings: SearchSettings) -> str:
     if settings.min_size < LARGE_FACE:
         ways.append(f"min_size = {LARGE_FACE} (now {settings.min_size})")
     return f"set {' or '.join(ways)} in [search]"
-
-
-SMALL_SIDE = 320
-LARGE_FACE = 80

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fkp_edge.errors import InputError
 
-__all__ = ["DEFAULT_MODEL", "find_model", "shipped_model", "shipped_names"]
+__all__ = ["DEFAULT_MODEL", "FINDER", "find_model", "shipped_model", "shipped_names"]
 
 DEFAULT_MODEL = "keypoints-int8"
+FINDER = "finder-int8"
 
 
 def shipped_model(name: str = DEFAULT_MODEL) -> Path:

@@ -145,7 +145,7 @@ def test_both_do_not_wait_for_haar_in_live_video() -> None:
 def with_finder(monkeypatch: pytest.MonkeyPatch) -> StubFinder:
     """As if a finder shipped."""
     finder = StubFinder()
-    monkeypatch.setattr(searches, "open_finder", lambda: finder)
+    monkeypatch.setattr(searches, "Finder", lambda: finder)
     return finder
 
 
@@ -214,7 +214,7 @@ def test_stills_verify_what_the_finder_proposes(
 ) -> None:
     frame = demo_frames[0]
     finder = StubFinder([crop_of(frame, model), Crop(40, 40, 40)])
-    monkeypatch.setattr(image_detector, "open_finder", lambda: finder)
+    monkeypatch.setattr(image_detector, "Finder", lambda: finder)
     (face,) = ImageDetector(model, ImageSettings(method=method, border=0)).find(frame.grey)
     assert np.abs(face.points - frame.truth).max() < 20
 
@@ -222,6 +222,6 @@ def test_stills_verify_what_the_finder_proposes(
 def test_stills_ask_haar_where_the_finder_found_no_face(
     monkeypatch: pytest.MonkeyPatch, model: KeypointModel, demo_frames: list[Frame]
 ) -> None:
-    monkeypatch.setattr(image_detector, "open_finder", lambda: StubFinder([Crop(40, 40, 40)]))
+    monkeypatch.setattr(image_detector, "Finder", lambda: StubFinder([Crop(40, 40, 40)]))
     assert len(ImageDetector(model, ImageSettings(method="both")).find(demo_frames[0].grey)) == 1
     assert ImageDetector(model, ImageSettings(method="finder")).find(demo_frames[0].grey) == []

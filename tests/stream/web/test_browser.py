@@ -169,4 +169,5 @@ def test_the_javascript_client_reads_a_websocket_in_a_browser(page: Browser, tmp
           }}
         }})()""")
         assert seen[0] == "hello"  # it comes again when the first frame tells its size
-        assert {*seen} == {"hello", "observation"}
+        assert seen.count("hello") <= 2
+        assert {*seen[2:]} == {"observation"}
