@@ -34,6 +34,12 @@ def test_every_export_exists_once(name: str):
     assert len(set(exported)) == len(exported)
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(DESKTOP)])
+def test_every_module_says_what_it_exports(name: str):
+    module = load(name)
+    assert hasattr(module, "__path__") or module.__all__  # a package's rooms say it
+
+
 def test_every_error_is_one_of_ours_and_a_builtin_one():
     for name in set(errors.__all__) - {"FkpEdgeError"}:
         bases = getattr(errors, name).__mro__

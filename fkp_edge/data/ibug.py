@@ -115,6 +115,10 @@ def read_scenes(folder: Path) -> list[Scene]:
     Raises:
         InputError: faces.json is missing, malformed, or names a picture that is not there.
     """
+    if not (folder / "faces.json").is_file():
+        raise InputError(
+            f"{folder} has no faces.json; expected a folder of photographs with one, each face's 68 points"
+        )
     faces = _read_json_object(folder / "faces.json")
     ignore = _read_json_object(folder / "unannotated.json") if (folder / "unannotated.json").exists() else {}
     scenes = []
