@@ -35,6 +35,7 @@ from fkp_edge.model.runtimes import find_runtime
 from fkp_edge.model.shipped import shipped_model
 
 SHIPPED = shipped_model()
+PORTRAIT = Path(__file__).resolve().parents[2] / "fkp_edge/data/eileen_collins.jpg"
 USB = Device(Path("/dev/bus/usb/002/004"), may_open=True)
 FORBIDDEN = Device(Path("/dev/bus/usb/001/003"), may_open=False)
 
@@ -344,7 +345,7 @@ def test_bench_measures_a_compiled_file_beside_its_float_baseline(library: Path,
     "argv",
     [
         ["run", "--source", "demo", "--model"],
-        ["predict", str(SHIPPED.parent.parent / "data/eileen_collins.jpg"), "--model"],
+        ["predict", str(PORTRAIT), "--model"],
         ["verify"],
         ["eval", "--data", str(SHIPPED.parent)],
     ],
