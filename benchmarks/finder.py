@@ -32,6 +32,7 @@ from fkp_edge import data
 from fkp_edge.core.geometry import Crop, box_around, crop_from_box, crop_from_labels, iou
 from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.data import Scene, read_picture
+from fkp_edge.data.groups import held_out, person_named
 from fkp_edge.device.detection.everywhere import parts_of, propose_part
 from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
@@ -44,7 +45,6 @@ from fkp_edge.evaluation.recall import PROPOSALS, hits, label_photographs
 from fkp_edge.model.finder import open_finder
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
-from fkp_edge.train.finder.sources import held_out
 
 Grey = NDArray[np.uint8]
 Propose = Callable[[Grey, int], Sequence[Crop]]
@@ -52,8 +52,6 @@ Propose = Callable[[Grey, int], Sequence[Crop]]
 SCORE, NME = 0.9, 0.15
 ONE_IN = 5
 """Chips of UTKFace whose name's hash divides by this were kept out of training (train/finder.toml)."""
-AGES = ((0, 2), (3, 9), (10, 19), (20, 39), (40, 59), (60, 116))
-GROUPS = ("white", "black", "Asian", "Indian", "others")
 SIDES = (16, 20, 24, 32, 40, 64, 96, 160)
 """Sides of a face's crop in a frame of 640x480, pixels."""
 ANGLES = (0, 35)
@@ -90,15 +88,6 @@ def photographs(scenes: Sequence[Scene], propose: Propose) -> dict[str, Any]:
     return {key: {"faces": len(v), "proposed_percent": percent(v)} for key, v in sorted(by.items())}
 
 
-def by_person(name: str) -> tuple[str, ...]:
-    """Age band, sex and group of a UTKFace chip, by its file name; fewer where the name lacks some."""
-    parts = name.split("_")
-    age = next((f"{low} to {high} years" for low, high in AGES if low <= int(parts[0]) <= high), "over 116 years")
-    sex = ("male", "female")[int(parts[1])] if parts[1] in "01" else "unknown"
-    group = GROUPS[int(parts[2])] if parts[2] in "01234" and len(parts) == 4 else "unknown"
-    return age, sex, group
-
-
 def in_larger_picture(chip: Grey, rng: np.random.Generator) -> Grey:
     """`chip` at 60 to 160 pixels somewhere in 640x480 pixels of its own mean with soft noise."""
     size = int(rng.integers(60, 161))
@@ -124,7 +113,7 @@ def chips(folder: Path, model: KeypointModel, ways: dict[str, Propose]) -> dict[
                 if (way, kind) == ("haar", "set_in"):  # ten times the time of all the rest
                     continue
                 hit = bool(confirmed(model, picture, propose(picture, PROPOSALS)))
-                for key in ("all", *by_person(path.name)):
+                for key in ("all", *person_named(path.name).values()):
                     found[way][kind][key].append(hit)
     return {
         way: {

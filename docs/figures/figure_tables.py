@@ -170,6 +170,28 @@ def peers_short() -> str:
     return markdown(["system", "CPU time per frame", "times ours", "NME"], rows)
 
 
+def groups() -> str:
+    """The int8 network by groups of people: bold is what is behind, an arrow ends the largest gap."""
+    entry = by_model("groups")["keypoints-int8"]
+    rows = [group("all", entry["all"], {})]
+    for attribute, members in entry["groups"].items():
+        rows += [group(name, row, entry["gaps"][attribute]) for name, row in members.items()]
+    return markdown(["who", "pictures", "found", "interval", "score", "interval", "jitter", "interval"], rows)
+
+
+def group(name: str, row: Mapping[str, Any], gaps: Mapping[str, Any]) -> list[str]:
+    cells = [name, f"{row['pictures']}"]
+    for key, value, digits in (("found", "found_percent", 1), ("score", "score", 3), ("jitter", "jitter_percent", 2)):
+        unit = "" if value == "score" else " %"
+        said = f"{row[value]:.{digits}f}{unit}"
+        said = f"**{said}**" if key in row.get("behind", ()) else said
+        gap = gaps.get(key, {})
+        marked = gap.get("worst") == name and gap.get("gap_points", gap.get("gap_percent"))
+        cells.append(f"{said} ←" if marked else said)
+        cells.append(" .. ".join(f"{bound:.{digits}f}" for bound in row[f"{key}_interval"]))
+    return cells
+
+
 TABLES = {
     "accuracy": accuracy,
     "accuracy68": accuracy68,
@@ -178,6 +200,7 @@ TABLES = {
     "conversion": conversion,
     "conversion_published": conversion_published,
     "faults": faults,
+    "groups": groups,
     "options": options,
     "peers": partial(peers, "table"),
     "peers_accuracy": partial(peers, "accuracy_table"),

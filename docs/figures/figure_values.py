@@ -61,6 +61,16 @@ def scenes() -> dict[str, str]:
     }
 
 
+def groups() -> dict[str, str]:
+    """For whom it works: the gaps of the int8 network."""
+    entry = by_model("groups")["keypoints-int8"]
+    found = {"pictures": f"{entry['pictures']:,}"}
+    for attribute, gaps in entry["gaps"].items():
+        found[f"{attribute}.found"] = f"{gaps['found']['gap_points']:.1f}"
+        found[f"{attribute}.jitter"] = f"{gaps['jitter']['gap_percent']:.0f}"
+    return found
+
+
 def file() -> dict[str, str]:
     """Sizes of the shipped files."""
     found = {"mb": f"{shipped_model().stat().st_size / 1e6:.2f}"}
@@ -263,8 +273,8 @@ def peers() -> dict[str, str]:
 
 
 TOPICS: tuple[Callable[[], dict[str, str]], ...] = (
-    accuracy, scenes, file, instructions, emulated, engine, stream, hostile, pose, search, crossing, smoothing, soak,
-    faults, live, conversion, published, install, peers,
+    accuracy, groups, scenes, file, instructions, emulated, engine, stream, hostile, pose, search, crossing, smoothing,
+    soak, faults, live, conversion, published, install, peers,
 )  # fmt: skip
 
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 import math
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fkp_edge import data
 from fkp_edge.cli.terminal import quiet_runtime, to_json
+from fkp_edge.core.keypoints import Points
 from fkp_edge.data import Scene
+from fkp_edge.data.groups import read_groups
 from fkp_edge.device.detection.base import Detect
 from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
+from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import evaluate, evaluate_scenes
+from fkp_edge.evaluation.groups import evaluate_groups
 from fkp_edge.library.judging import AS_PUBLISHED
 from fkp_edge.model.interpreter import KeypointModel, open_model
 
@@ -26,12 +35,13 @@ SEARCHERS = {"haar": "Haar proposes", "finder": "the finder proposes", "both": "
 
 def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     """Prints a row a model and set."""
+    if args.groups:
+        return _by_groups(args)
     detector = HaarDetector(AS_PUBLISHED)
     scenes = data.read_scenes(args.data / "scenes") if args.scenes else []
     results: list[dict[str, Any]] = []
     for path in args.models:
-        with quiet_runtime():
-            model = open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
+        model = _open(args, path)
         entry: dict[str, Any] = {"model": path.name, "sha256": model.file.sha256, "sets": {}}
         for faces in data.load(args.data, model.schema):
             print(f"{path.name}: {faces.name}", file=sys.stderr)
@@ -44,12 +54,64 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     return 0
 
 
-def _on_scenes(model: KeypointModel, scenes: list[Scene], method: Method) -> dict[str, Any]:
-    finder = ImageDetector(model, ImageSettings(method=method))
-    propose = _proposals(method)
-    return {"search": method} | evaluate_scenes(
-        model, scenes, propose=propose, find=lambda grey: [face.points for face in finder.find(grey)]
+def _open(args: Namespace, path: Path) -> KeypointModel:
+    with quiet_runtime():
+        return open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
+
+
+def _by_groups(args: Namespace) -> int:
+    """Prints the figures of groups of people."""
+    if args.scenes or args.crops != "gt":
+        raise InputError("--groups looks at whole pictures; expected neither --scenes nor --crops beside it")
+    pictures = read_groups(args.data, args.groups, one_in=args.held_out)
+    results: list[dict[str, Any]] = []
+    for path in args.models:
+        model = _open(args, path)
+        print(f"{path.name}: {len(pictures.paths)} pictures", file=sys.stderr)
+        figures = evaluate_groups(model, pictures, find=_pipeline(model, args.search))
+        about = {"data": args.data.name, "held_out_one_in": args.held_out, "search": args.search}
+        results.append({"model": path.name, "sha256": model.file.sha256} | about | figures)
+    print(to_json(results) if args.json else "\n\n".join(map(_groups_table, results)))
+    return 0
+
+
+def _groups_table(entry: dict[str, Any]) -> str:
+    head = f"{'group':<18}{'pictures':>8}{'found %':>9}{'score':>8}{'jitter %':>10}{'NME %':>8}  95 % intervals"
+    lines = [
+        f"{entry['model']}: {entry['pictures']} pictures of {entry['data']}",
+        head,
+        _group_row("all", entry["all"]),
+    ]
+    for attribute, groups in entry["groups"].items():
+        lines += [f"{attribute}:", *(_group_row(name, figures) for name, figures in groups.items())]
+        for what, unit in (("found", "points"), ("jitter", "percent")):
+            if (gap := entry["gaps"][attribute].get(what)) and gap[f"gap_{unit}"]:
+                size = f"{gap[f'gap_{unit}']:.1f} {unit if unit == 'points' else '%'}"
+                lines.append(f"  largest gap, {what}: {size} from {gap['best']} to {gap['worst']}")
+    return "\n".join(lines)
+
+
+def _group_row(name: str, figures: dict[str, Any]) -> str:
+    columns = {"found": "found_percent", "score": "score", "jitter": "jitter_percent", "nme": "nme_percent"}
+    found, score, jitter, nme = (figures.get(column, math.nan) for column in columns.values())
+    intervals = ", ".join(
+        "{:.2f} .. {:.2f}".format(*figures[f"{key}_interval"]) for key in columns if f"{key}_interval" in figures
     )
+    behind = f"  behind: {' and '.join(figures['behind'])}" if figures.get("behind") else ""
+    return (
+        f"{name:<18}{figures['pictures']:>8}{found:>9.1f}{score:>8.3f}{jitter:>10.2f}{nme:>8.2f}  {intervals}{behind}"
+    )
+
+
+def _on_scenes(model: KeypointModel, scenes: list[Scene], method: Method) -> dict[str, Any]:
+    propose = _proposals(method)
+    return {"search": method} | evaluate_scenes(model, scenes, propose=propose, find=_pipeline(model, method))
+
+
+def _pipeline(model: KeypointModel, method: Method) -> Callable[[NDArray[np.uint8]], list[Points]]:
+    """Points of the faces that `predict` reports in a grey picture."""
+    finder = ImageDetector(model, ImageSettings(method=method))
+    return lambda grey: [face.points for face in finder.find(grey)]
 
 
 def _proposals(method: Method) -> Detect:

@@ -184,6 +184,19 @@ def _add_network_commands(commands: Commands) -> None:
         "--scenes", action="store_true", help="also whole photographs, DIR/scenes: the score, and what predict finds"
     )
     add_search(evaluate)
+    evaluate.add_argument(
+        "--groups",
+        metavar="NAMES",
+        help="instead, by groups of people in pictures with one face each: age_gender_race reads file names as UTKFace "
+        "has them; or a CSV with a column name and one for each attribute",
+    )
+    evaluate.add_argument(
+        "--held-out",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="with --groups: only the one picture in N that train/finder.toml keeps out, by a hash of its name",
+    )
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
     evaluate.add_argument("--no-card", action="store_true", help="accept a .tflite without a card")
     add_accelerator(evaluate)

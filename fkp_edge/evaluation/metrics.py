@@ -6,6 +6,7 @@ NME: mean over the labelled points of a face of the distance, divided by the dis
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.keypoints import Schema
 
-__all__ = ["bootstrap_interval", "bootstrap_ratio", "ced_auc", "face_nme", "point_distances", "roc_auc", "summarise"]
+__all__ = [
+    "bootstrap_interval",
+    "bootstrap_ratio",
+    "ced_auc",
+    "face_nme",
+    "point_distances",
+    "roc_auc",
+    "summarise",
+    "wilson_interval",
+]
 
 FAILURE = 0.10
 """NME above which a face counts as failed."""
@@ -90,6 +100,15 @@ def bootstrap_interval(
     """95 % interval of the mean of `values` (N,), each of the `subject` (N,) given; see `bootstrap_ratio`."""
     whose = np.arange(len(values)) if subject is None else subject
     return bootstrap_ratio(values, np.ones(len(values)), whose, draws=draws, seed=seed)
+
+
+def wilson_interval(hits: int, of: int) -> tuple[float, float]:
+    """95 % interval of a share, `hits` of `of` (Wilson, 1927): it has a width where all or none are hits, too."""
+    z = 1.959964
+    share, weight = hits / of, z * z / of
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt(share * (1 - share) / of + weight / 4 / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def summarise(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import Crop, crop_from_box, crop_from_labels, crop_from_track, extract
 from fkp_edge.core.keypoints import IBUG68, Points, Schema
 from fkp_edge.data import Scene, find_pictures, read_picture
+from fkp_edge.data.groups import held_out
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["Source", "face_crop", "held_out", "look_for_face", "read_chips", "read_photographs"]
+__all__ = ["Source", "face_crop", "look_for_face", "read_chips", "read_photographs"]
 
 LOOKS = 4
 DOUBTFUL = 0.02
@@ -117,8 +117,3 @@ def read_chips(folder: Path, model: KeypointModel, *, keep_out: int = 0) -> list
         if found := look_for_face(model, picture, starts):
             sources.append(make_source(picture, [found]))
     return sources
-
-
-def held_out(name: str, one_in: int) -> bool:
-    """Whether the picture of this file name is kept for testing: the same answer everywhere."""
-    return int.from_bytes(hashlib.sha1(name.encode(), usedforsecurity=False).digest(), "big") % one_in == 0
