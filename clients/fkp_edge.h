@@ -419,7 +419,7 @@ static inline void fkp_close(struct fkp_stream *stream) {
     stream->socket = -1;
 }
 
-/* Connects; `token` is what the device's --token-file holds, or NULL. Blocks. */
+/* Connects; `token` is what the device's --token-file holds, or NULL: a server that asks for one says so. Blocks. */
 static inline int fkp_connect(struct fkp_stream *stream, const char *host, const char *port, const char *token) {
     struct addrinfo wanted, *found, *place;
     char line[300];
@@ -443,12 +443,10 @@ static inline int fkp_connect(struct fkp_stream *stream, const char *host, const
     }
     freeaddrinfo(found);
     if (stream->socket < 0) return FKP_E_HOST;
-    if (token) {
-        size = snprintf(line, sizeof line, "{\"type\":\"auth\",\"token\":\"%s\"}\n", token);
-        if (size >= (int)sizeof line || send(stream->socket, line, (size_t)size, FKP_NO_SIGNAL) != size) {
-            fkp_close(stream);
-            return FKP_E_LOST;
-        }
+    size = snprintf(line, sizeof line, "{\"type\":\"auth\",\"token\":\"%s\"}\n", token ? token : "");
+    if (size >= (int)sizeof line || send(stream->socket, line, (size_t)size, FKP_NO_SIGNAL) != size) {
+        fkp_close(stream);
+        return FKP_E_LOST;
     }
     return FKP_OK;
 }

@@ -139,9 +139,27 @@ async function openWebSocket(url, token, inbox) {
     throw new ProtocolError(`${url} needs a WebSocket; expected Node.js 22 or later: connect to tcp:// with this one`);
   const socket = new WebSocket(token ? `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(token)}` : url);
   socket.onmessage = (event) => inbox.put(event.data);
-  socket.onerror = () => inbox.end(`cannot connect to ${url}, or the connection is lost`);
-  socket.onclose = () => inbox.end(`${url} ended the stream`);
+  let opened = false;
+  let ended = false;
+  socket.onopen = () => (opened = true);
+  socket.onerror = socket.onclose = async () => {
+    if (ended) return; // browsers say both, some of Node.js only the first
+    ended = true;
+    const refusal = opened ? null : await refusalOf(socket.url);
+    if (refusal) inbox.put(JSON.stringify({ type: "error", text: refusal }));
+    inbox.end(opened ? `${url} ended the stream` : `cannot connect to ${url}`);
+  };
   return () => socket.close();
+}
+
+/** Why the server turned a WebSocket away, such as for want of a token, which WebSockets do not tell; or null. */
+async function refusalOf(url) {
+  try {
+    const answer = await fetch(url.replace(/^ws/, "http"));
+    return answer.status === 401 || answer.status === 403 ? (await answer.text()).trim() : null;
+  } catch {
+    return null; // nobody listens there
+  }
 }
 
 async function openSocket(url, token, inbox) {
@@ -152,7 +170,8 @@ async function openSocket(url, token, inbox) {
   const socket = path ? net.connect(path) : net.connect(Number(port), host);
   const decoder = new TextDecoder();
   let text = "";
-  if (token) socket.write(JSON.stringify({ type: "auth", token }) + "\n");
+  // an empty one, too: a server that asks for a token then says so at once
+  socket.write(JSON.stringify({ type: "auth", token: token ?? "" }) + "\n");
   socket.on("data", (chunk) => {
     const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
     text = lines.pop();

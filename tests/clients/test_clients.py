@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from fkp_edge.stream import FaceMessage, Hello, LineServer, ObservationMessage, TcpAddress, UnixAddress, encode
+if TYPE_CHECKING:
+    from fkp_edge.stream.web import WebServer
+
+from fkp_edge.stream import (
+    FaceMessage,
+    Hello,
+    LineServer,
+    ObservationMessage,
+    TcpAddress,
+    UnixAddress,
+    WebAddress,
+    encode,
+)
+from fkp_edge.stream.server.connection import Limits
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROTOCOL = REPOSITORY / "docs/protocol"
@@ -123,6 +138,7 @@ SEEN = ObservationMessage(
     faces=(FaceMessage(id=7, score=1.0, box=(0.0, 0.0, 9.0, 9.0), points=((1.5, 2.5), (3.0, 4.0))),),
 )
 TOKEN = "0123456789abcdef"
+PATIENT = Limits(auth_s=3600)
 
 
 @needs_cc
@@ -138,6 +154,16 @@ def test_the_c_example_reads_a_live_stream(tmp_path):
             assert process.stdout.readline() == "face 7 at (1.5, 2.5)\n"
             server.close()
             assert process.communicate(timeout=10)[1] == "the connection is lost; connect again\n"
+
+
+@needs_cc
+def test_the_c_client_is_told_at_once_that_a_token_is_wanted(tmp_path):
+    out = str(tmp_path / "example")
+    source = str(REPOSITORY / "clients/example.c")
+    subprocess.run(["cc", *STRICT, "-D_POSIX_C_SOURCE=200112L", "-o", out, source, "-lm"], check=True)
+    with LineServer(TcpAddress("127.0.0.1", 0), lambda: HELLO, token=TOKEN, limits=PATIENT) as server:
+        done = subprocess.run([out, "127.0.0.1", str(server.port)], capture_output=True, text=True, timeout=30)
+    assert done.stdout.startswith("refused: this stream asks for its token")
 
 
 @needs_cc
@@ -202,3 +228,34 @@ def test_the_javascript_client_says_why_it_waits(tmp_path):
     reason, pause_ms = json.loads(done.stdout)
     assert "ENOENT" in reason
     assert pause_ms == 100
+
+
+JS_UNTIL_REFUSED = """
+import {{ connect, ProtocolError }} from {module!r};
+try {{
+  for await (const message of connect({url!r})) console.log(message.type);
+}} catch (error) {{
+  console.log(error instanceof ProtocolError, error.message);
+}}
+"""
+
+
+def guarded(kind: str) -> contextlib.AbstractContextManager[LineServer | WebServer]:
+    """A server that waits for a token for longer than any test."""
+    if kind == "tcp":
+        return LineServer(TcpAddress("127.0.0.1", 0), lambda: HELLO, token=TOKEN, limits=PATIENT)
+    web = pytest.importorskip("fkp_edge.stream.web", reason="needs fkp-edge[web]", exc_type=ImportError)
+    sockets = web.LineSockets(lambda: HELLO)
+    return web.WebServer(WebAddress("127.0.0.1", 0), sockets.routes("/"), end=sockets.close, token=TOKEN)
+
+
+@needs_node
+@pytest.mark.parametrize("kind", ["tcp", "ws"])
+def test_the_javascript_client_is_told_at_once_that_a_token_is_wanted(kind):
+    with guarded(kind) as server:
+        code = JS_UNTIL_REFUSED.format(module=str(REPOSITORY / "clients/fkp_edge.mjs"), url=str(server.address))
+        # Node.js 20 has WebSockets where asked, 22 without
+        command = ["node", "--experimental-websocket", "--input-type=module", "-e", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stdout.startswith("true ")
+    assert "token" in done.stdout

@@ -98,6 +98,7 @@ def peer() -> Iterator[Callable[..., Connection]]:
         def build(data: bytes, *, close: bool = True, timeout_s: float = 5.0) -> Connection:
             connection = stack.enter_context(connect(f"tcp://127.0.0.1:{port}", timeout_s=timeout_s, reconnect=False))
             accepted = stack.enter_context(listener.accept()[0])
+            accepted.recv(4096)  # unread, closing would reset the connection
             accepted.sendall(data)
             if close:
                 accepted.close()

@@ -35,5 +35,5 @@ def silence(address: Address, timeout_s: float) -> LostError:
     """The error of a stream from which nothing comes."""
     return LostError(
         f"nothing came from {address} for {timeout_s:g} s; expected a line at least once a second: "
-        "the device is gone, hangs or waits for a token, or something other than fkp-edge listens there"
+        "the device is gone or hangs, or something other than fkp-edge listens there"
     )

@@ -55,7 +55,7 @@ def watch(
         StreamError: see `connect` and `Connection`.
     """
     with _connect(url, token, wait_s, say) as connection:
-        received = _first_said(connection, say, has_token=token is not None)
+        received = _first_said(connection, say)
         received = _recorded(received, recorder) if recorder else received
         return _copy(connection, received, out, count) if as_json else _show(connection, received, out, count)
 
@@ -84,13 +84,10 @@ def _connect(url: str, token: str | None, wait_s: float, say: Callable[[str], No
             time.sleep(min(RETRY_S, max(0.0, end - time.monotonic())))
 
 
-def _first_said(
-    connection: Connection, say: Callable[[str], None], *, has_token: bool
-) -> Iterator[tuple[bytes, ServerMessage]]:
+def _first_said(connection: Connection, say: Callable[[str], None]) -> Iterator[tuple[bytes, ServerMessage]]:
     """What `connection` receives; where the first line is late, that is said."""
-    asks = "" if has_token else "; a stream that asks for a token needs --token-file FILE"
     pairs = connection.pairs()
-    with _said_late(f"connected to {connection.address}, waiting for its first line{asks}", say):
+    with _said_late(f"connected to {connection.address}, waiting for its first line", say):
         first = next(pairs, None)
     if first is not None:
         yield first

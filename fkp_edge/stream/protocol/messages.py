@@ -118,7 +118,7 @@ class Auth(_Message, frozen=True, kw_only=True, tag="auth"):
     """The first line that a client sends where the server asks for a token; HTTP and WebSocket have headers for it."""
 
     token: str
-    """What the device's `--token-file` holds."""
+    """What the device's `--token-file` holds; empty from a client that has none, so that it is refused at once."""
 
 
 class Ping(_Message, frozen=True, kw_only=True, tag="ping"):

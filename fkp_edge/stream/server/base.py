@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from fkp_edge.core.closing import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.address import TcpAddress, UnixAddress, WebAddress
+from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES
 from fkp_edge.stream.server.access import check_reach
 from fkp_edge.stream.server.sockets import bound_port, identity, limit_buffers, listen, remove_socket_file
 
@@ -24,6 +25,10 @@ A = TypeVar("A", bound=TcpAddress | UnixAddress | WebAddress)
 
 ACCEPT_PAUSE_S = 0.01
 JOIN_S = 5.0
+LINGER_S = 1.0
+"""How long a client that is turned away may take to send what it began with."""
+MAX_LEAVING = 16
+"""Such clients at a time."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +55,7 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         )
         self._made = identity(address.path) if isinstance(address, UnixAddress) else None
         self._refused = 0
+        self._leaving: set[socket.socket] = set()
         self._prepared: Future[None] = Future()
         self._lock = threading.Lock()
         self._closed = False
@@ -143,6 +149,9 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         self._hear()
         await self._closing.wait()
         self._loop.remove_reader(self._listener)
+        for sock in self._leaving:
+            self._loop.remove_reader(sock)
+            sock.close()
         await self._end()
         rest = asyncio.all_tasks() - {asyncio.current_task()}  # handlers of clients that have left meanwhile
         for task in rest:
@@ -166,8 +175,28 @@ class AcceptingServer(Closing, ABC, Generic[A]):
         host = str(peer[0]) if isinstance(peer, tuple) else ""  # a Unix socket's client has no address
         if not self._has_place(host):
             self._refused += 1
-            with sock, contextlib.suppress(OSError):
-                sock.send(self._full())
+            self._turn_away(sock)
             return
         limit_buffers(sock)
         self._welcome(sock, host)
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        """Says why, and reads what the client has sent before it closes: closing over unread bytes would reset the
+        connection, and some systems then throw the reason away."""
+
+        def end() -> None:
+            if sock in self._leaving:
+                self._leaving.discard(sock)
+                self._loop.remove_reader(sock)
+                with sock, contextlib.suppress(OSError):
+                    sock.recv(MAX_CLIENT_LINE_BYTES)
+
+        with contextlib.suppress(OSError):
+            sock.send(self._full())
+            sock.shutdown(socket.SHUT_WR)
+        self._leaving.add(sock)
+        if len(self._leaving) > MAX_LEAVING:
+            end()
+            return
+        self._loop.add_reader(sock, end)
+        self._loop.call_later(LINGER_S, end)

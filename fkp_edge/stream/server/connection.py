@@ -33,7 +33,10 @@ PACE_S = 0.01
 """Between two lines taken from one client: a flood of pings must cost the loop, and the camera's Python, little."""
 LINGER_S = 1.0
 """How long a refused client has to read why."""
-WANTED = 'expected a first line {"type":"auth","token":"..."} with what the device\'s --token-file holds'
+WANTED = (
+    "expected what the device's --token-file holds: watch takes --token-file FILE, connect() a token, "
+    'any other client sends {"type":"auth","token":"..."} first'
+)
 
 
 class Limits(NamedTuple):
@@ -245,6 +248,8 @@ class LineClient:
 
     def _check_token(self, given: str) -> None:
         if not same_token(given, self._serving.token or ""):
+            if given:
+                raise StreamError(f"this stream's token is another; {WANTED}")
             raise StreamError(f"this stream asks for its token; {WANTED}")
 
     def _expect_token(self) -> None:

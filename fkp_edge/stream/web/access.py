@@ -15,7 +15,7 @@ __all__ = ["Guard"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_HEADER_CHARACTERS = 300
-HOW_TO_SHOW = "a token is needed: the header 'Authorization: Bearer TOKEN', or ?token=TOKEN in the address"
+HOW_TO_SHOW = "this stream asks for its token: the header 'Authorization: Bearer TOKEN', or ?token=TOKEN in the address"
 
 
 class Guard:
@@ -85,4 +85,5 @@ def _is_embedded_elsewhere(request: web.Request) -> bool:
 
 
 def _refuse(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=f"{text}\n")
+    # a page of another site may read why its WebSocket was refused, and nothing else
+    return web.Response(status=status, text=f"{text}\n", headers={"Access-Control-Allow-Origin": "*"})

@@ -23,7 +23,7 @@ def test_a_client_goes_on_when_the_server_comes_back(open_server, hello, line):
 
 def test_a_client_goes_on_after_a_line_cut_short(peer, hello):
     client = peer(encode(hello) + b'{"type":')
-    client._reconnect = True
+    client._reconnect_s = 5.0
     assert next(client) == hello
     closer = threading.Timer(0.2, client.close)
     closer.start()
@@ -33,7 +33,7 @@ def test_a_client_goes_on_after_a_line_cut_short(peer, hello):
 
 def test_what_was_never_a_stream_is_not_tried_again(peer):
     client = peer(b"")
-    client._reconnect = True
+    client._reconnect_s = 5.0
     with pytest.raises(StreamError, match="closed the connection before its hello"):
         next(client)
 
@@ -57,3 +57,15 @@ def test_a_first_connection_is_waited_for_where_asked(hello):
     opened[0].close()
     with pytest.raises(StreamError, match="nothing listens on"):
         connect(f"tcp://127.0.0.1:{port}", wait_s=0.1)
+
+
+def test_a_lost_stream_is_given_up_in_time_and_that_is_said(open_server, line, caplog):
+    server = open_server()
+    server.publish(line(1))
+    with connect(str(server.address), reconnect_s=0.3) as client:
+        assert [type(next(client)) for _ in range(2)] == [Hello, ObservationMessage]
+        server.close()
+        with pytest.raises(StreamError, match=r"nothing listens on .*; gave up after 0.3 s"):
+            next(client)
+        assert "closed" in repr(client)
+    assert "trying again for 0.3 s" in caplog.text

@@ -10,7 +10,6 @@ import pytest
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import LineServer, TcpAddress, encode
 from fkp_edge.stream.client.watch import _copy, _show, _Status, watch
-from fkp_edge.stream.server.connection import Limits
 
 
 class Terminal(io.StringIO):
@@ -130,15 +129,23 @@ def test_waits_for_a_stream_that_starts_late(hello, line):
     assert out.getvalue() == (encode(hello) + line(1)).decode()
 
 
-def test_what_is_waited_for_is_said(open_server, hello):
+def end_after_a_line(listener):
+    with listener.accept()[0] as sock:
+        sock.recv(4096)  # unread, closing would reset the connection
+
+
+def test_what_is_waited_for_is_said():
     said = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(StreamError):
         watch(f"tcp://127.0.0.1:{port}", as_json=True, out=io.StringIO(), wait_s=1.5, say=said.append)
     assert len(said) == 1
-    guarded = open_server(token="0123456789abcdef", limits=Limits(auth_s=1.5))
-    with pytest.raises(StreamError):
-        watch(str(guarded.address), as_json=True, out=io.StringIO(), say=said.append)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        timer = threading.Timer(1.5, lambda: end_after_a_line(silent))
+        timer.start()
+        with pytest.raises(StreamError, match="before its hello"):
+            watch(f"tcp://127.0.0.1:{silent.getsockname()[1]}", as_json=True, out=io.StringIO(), say=said.append)
+        timer.join()
     assert len(said) == 2
-    assert "--token-file" in said[1]
+    assert "waiting for its first line" in said[1]

@@ -136,7 +136,7 @@ def test_with_a_token_the_page_opens_and_without_it_does_not(page: Browser, tmp_
     (tmp_path / "token").write_text(TOKEN)
     with running(tmp_path, "--token-file", "token") as (url, _):
         page.open(url.replace("TOKEN", "wrong"))
-        page.wait_for("document.body.innerText.startsWith('a token is needed')")
+        page.wait_for("document.body.innerText.startsWith('this stream asks for its token')")
         page.open(url.replace("TOKEN", TOKEN))
         page.wait_for("document.getElementById('state')?.textContent === 'tracking'")
         page.choose_file("#file", PORTRAIT)
