@@ -13,7 +13,6 @@ import pytest
 
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.detection.search import FakeSearch
-from fkp_edge.device.frame_filter import OLDEST_NS, FrameFilter
 from fkp_edge.device.runtime import Runtime, SupervisionSettings
 from fkp_edge.device.sources import FakeCamera
 from fkp_edge.device.tracking.engine import Engine
@@ -194,25 +193,3 @@ def test_a_recording_is_not_opened_again(model: KeypointModel) -> None:
     camera = FakeCamera([Frame(GREY, 0, 0), SourceError("damaged")])
     with pytest.raises(SourceError, match="damaged"):
         Runtime(camera, Engine(model, FakeSearch()), [], reopen=lambda: camera, settings=QUICK).run()
-
-
-def test_times_of_a_camera_whose_clock_jumps_stay_near_ours() -> None:
-    admission, now = FrameFilter(live=True), 10**15
-    claimed = [now, now + 10**12, now + 3, now - OLDEST_NS - 1, now + 5]
-    given = [admission.admit(Frame(GREY, at, i), now + i).captured_ns - now for i, at in enumerate(claimed)]
-    assert given == sorted(set(given))
-    assert given[-1] <= 10
-
-
-def test_another_camera_goes_on_counting() -> None:
-    admission = FrameFilter(live=True)
-    first = [admission.admit(Frame(GREY, 0, i), 10).sequence for i in (0, 1, 4)]
-    admission.restart()
-    assert (first, admission.admit(Frame(GREY, 0, 0), 20).sequence) == ([0, 1, 4], 5)
-
-
-@pytest.mark.parametrize("grey", [GREY.astype(np.int16), GREY[None], GREY[:10], None])
-def test_what_is_no_picture_is_refused(grey: np.ndarray | None) -> None:
-    admission = FrameFilter(live=False)
-    assert admission.admit(Frame(grey, 0, 0), 0) is None
-    assert admission.refused == 1

@@ -65,6 +65,75 @@ def test_what_is_proposed_in_every_frame_is_looked_at_less_and_less_often() -> N
     assert len(looks) <= 5
 
 
+@pytest.mark.parametrize("start_s", [0.0, 1e6])
+def test_a_place_is_remembered_for_ten_seconds(start_s: float) -> None:
+    proposals, crops = Proposals(), places(20)
+    looked_at(proposals, crops, start_s)
+    assert looked_at(proposals, crops, start_s) == []  # at the same moment, too
+    assert len(looked_at(proposals, crops, start_s + 9)) == MAX_LOOKED_AT
+    assert len(looked_at(proposals, crops, start_s + 25)) == 20
+
+
+def test_after_a_clock_that_went_back_no_place_is_known() -> None:
+    proposals = Proposals()
+    looked_at(proposals, places(20), 100)
+    assert looked_at(proposals, places(20), 5) == places(20)
+
+
+def test_hundreds_of_proposals_cost_a_bounded_number_of_looks() -> None:
+    assert 40 < len(looked_at(Proposals(), places(500))) < 100
+
+
+def test_only_the_newest_places_are_remembered() -> None:
+    proposals, crops = Proposals(), places(180)
+    for start in (0, 60, 120):
+        looked_at(proposals, crops[start : start + 60], start / 1000)
+    assert len(looked_at(proposals, crops[:60], 1.0)) == 60
+    assert len(looked_at(proposals, crops[165:], 1.1)) == MAX_LOOKED_AT
+
+
+def test_what_is_dropped_is_not_looked_at() -> None:
+    proposals = Proposals()
+    proposals.take(places(3), 0)
+    proposals.drop()
+    assert (len(proposals), proposals.next()) == (0, None)
+
+
+def test_one_that_is_put_back_is_the_next() -> None:
+    proposals = Proposals()
+    proposals.take(places(3), 0)
+    first = proposals.next()
+    proposals.put_back(first)
+    assert (len(proposals), proposals.next()) == (3, first)
+
+
+@pytest.mark.parametrize(("degrees", "known"), [(-179, True), (541, True), (-160, False), (0, False)])
+def test_a_place_turned_around_the_circle_is_the_same(degrees: float, known: bool) -> None:
+    proposals = Proposals()
+    looked_at(proposals, [Crop(50, 40, 40, math.radians(179))])
+    assert (looked_at(proposals, [Crop(50, 40, 40, math.radians(degrees))], 0.01) == []) is known
+
+
+@pytest.mark.parametrize(
+    ("other", "known"),
+    [
+        (Crop(57, 40, 40), True),
+        (Crop(43, 40, 40), True),
+        (Crop(59, 40, 40), False),
+        (Crop(50, 47, 40), True),
+        (Crop(50, 49, 40), False),
+        (Crop(50, 40, 48), True),
+        (Crop(50, 40, 52), False),
+        (Crop(50, 40, 34), True),
+        (Crop(50, 40, 30), False),
+    ],
+)
+def test_proposals_that_are_one_place(other: Crop, known: bool) -> None:
+    proposals = Proposals()
+    looked_at(proposals, [Crop(50, 40, 40)])
+    assert (looked_at(proposals, [other], 0.01) == []) is known
+
+
 def test_another_picture_has_no_known_places() -> None:
     proposals = Proposals()
     looked_at(proposals, places(20))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 import cv2
@@ -48,6 +49,15 @@ def test_threaded_never_keeps_the_caller_waiting() -> None:
     search.close()
 
 
+def test_each_answer_begins_the_next_search_and_is_given_once() -> None:
+    boxes = iter([[BOX], []])
+    search = ThreadedSearch(lambda grey: next(boxes))
+    assert wait_for(search, frame()) == [BOX]
+    assert wait_for(search, frame()) == []
+    assert search.count == 2
+    search.close()
+
+
 class Clock:
     """A clock that stands until it is told to go on."""
 
@@ -73,6 +83,35 @@ def searched(took_s: float, looked_s: Sequence[float]) -> list[object]:
             idle.wait(0.001)
     search.close()
     return answers
+
+
+def test_after_a_search_it_rests_by_the_time_of_the_core_that_it_used() -> None:
+    clock, idle = Clock(), threading.Event()
+
+    def detect(grey: np.ndarray) -> list:
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+        return []
+
+    search = ThreadedSearch(detect, cpu_share=0.01, clock=clock)
+    counts = []
+    for now_s in (0.0, 1.0, 1.5, 1000.0):  # 99 times 0.02 s, for each of OpenCV's threads
+        clock.now_s = now_s
+        search.look(frame())
+        counts.append(search.count)
+        while search._busy:
+            idle.wait(0.001)
+    search.close()
+    assert counts == [1, 1, 1, 2]
+
+
+def test_a_search_notes_what_it_took() -> None:
+    times = StageTimes()
+    search = ThreadedSearch(lambda grey: [], times)
+    wait_for(search, frame())
+    search.close()
+    assert len(times.newest_ns("search")) >= 1
 
 
 def test_an_answer_counts_however_long_its_search_took() -> None:

@@ -27,7 +27,9 @@ POSES = [(0, 0, 0), (30, 0, 0), (-30, 0, 0), (0, 20, 0), (0, -20, 0), (0, 0, 40)
 
 
 @pytest.mark.parametrize("pose", POSES)
-@pytest.mark.parametrize("place", [{"x": 320, "y": 240}, {"x": 40, "y": 420, "side": 60}])
+@pytest.mark.parametrize(
+    "place", [{"x": 320, "y": 240}, {"x": 40, "y": 420, "side": 60}, {"x": 0.5, "y": 0.5, "side": 0.4}]
+)
 def test_gives_back_the_pose_wherever_the_face_is(pose: tuple[float, float, float], place: dict[str, float]) -> None:
     assert head_pose(seen(pose, **place), FKP15) == pytest.approx(pose, abs=1.5)
 
@@ -72,6 +74,22 @@ def test_68_points_have_the_15_in_them() -> None:
     for at, group in enumerate((range(42, 48), range(36, 42), 42, 45, 39, 36, 22, 26, 21, 17, 30, 54, 48, 51, 57)):
         points[list(group) if at < 2 else group] = fifteen[at]
     assert head_pose(points, IBUG68) == pytest.approx((20, 5, 0), abs=6)  # eye centres are means of other points here
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_face_drawn_out_of_shape_it_is_the_nearest_rotations(seed: int) -> None:
+    points = seen((20, -15, 30)) @ (np.eye(2) + np.random.default_rng(seed).normal(0, 0.3, (2, 2)))
+    centred = MEAN_FACE - MEAN_FACE.mean(0)
+
+    def nearest(flat: np.ndarray) -> np.ndarray:
+        """Rows of the rotation: the polar factor of the affine map, by singular values."""
+        u, _, v = np.linalg.svd(np.linalg.pinv(centred) @ flat, full_matrices=False)
+        x, y = (u @ v).T
+        return np.array([x, y, np.cross(x, y)])
+
+    away = nearest(points)[2]
+    flat = (points - points.mean(0)) * (1 + centred @ away / DISTANCE)[:, None]
+    assert rotation(head_pose(points.astype(np.float32), FKP15)) == pytest.approx(nearest(flat), abs=1e-3)
 
 
 def test_a_schema_without_those_points_has_no_pose() -> None:

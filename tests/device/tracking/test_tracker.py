@@ -14,8 +14,8 @@ SECOND_NS = 1_000_000_000
 NOISE = np.random.default_rng(1).integers(0, 256, (2, 96, 96), np.uint8)
 
 
-def prediction(x: float, pixels: np.ndarray = NOISE[0]) -> Prediction:
-    return Prediction(np.zeros((15, 2), np.float32), 0.99, Crop(x, 100, 80), pixels)
+def prediction(x: float, pixels: np.ndarray = NOISE[0], *, y: float = 100) -> Prediction:
+    return Prediction(np.zeros((15, 2), np.float32), 0.99, Crop(x, y, 80), pixels)
 
 
 def track(number: int, x: float, pixels: np.ndarray = NOISE[0]) -> Track:
@@ -29,6 +29,19 @@ def test_a_face_goes_on_as_it_went() -> None:
     moving = track(1, 100)
     moving.move(prediction(120), SECOND_NS, near_other=False)
     assert moving.predicted_crop(2 * SECOND_NS).x == pytest.approx(130)  # half of 20 px/s: the first second counts half
+
+
+def test_a_face_that_goes_up_is_looked_for_above() -> None:
+    moving = track(1, 100)
+    moving.move(prediction(100, y=80), SECOND_NS, near_other=False)
+    assert moving.predicted_crop(2 * SECOND_NS) == Crop(100, 70, 80)
+
+
+def test_a_fast_face_is_looked_for_on_its_way() -> None:
+    fast = track(1, 100)
+    fast.move(prediction(400, y=500), SECOND_NS, near_other=False)
+    expected = fast.predicted_crop(2 * SECOND_NS)
+    assert (expected.x, expected.y) == pytest.approx((400 + 0.6 * 20, 500 + 0.8 * 20))  # a quarter of 80, along 3 : 4
 
 
 def test_no_time_has_passed_so_it_is_where_it_was() -> None:
@@ -124,7 +137,9 @@ def test_a_face_found_again_stands_still_until_it_moves() -> None:
     found = gone_behind(100)
     found.reacquire(prediction(300), 5 * SECOND_NS)
     assert (found.seen, found.occluded) == (True, False)
-    assert found.predicted_crop(6 * SECOND_NS).x == 300
+    assert found.predicted_crop(6 * SECOND_NS) == Crop(300, 100, 80)
+    found.seen, found.occluded = False, True
+    assert found.predicted_crop(6 * SECOND_NS) == Crop(300, 100, 80)
 
 
 def test_looks_change_slowly_and_light_does_not_matter() -> None:
@@ -132,6 +147,9 @@ def test_looks_change_slowly_and_light_does_not_matter() -> None:
     known.remember(prediction(100, NOISE[1]))
     assert known.similarity(prediction(100, NOISE[0])) > 0.85 > 0.3 > known.similarity(prediction(100, NOISE[1]))
     assert known.similarity(prediction(100, NOISE[0] // 2 + 40)) > 0.85
+    for _ in range(50):
+        known.remember(prediction(100, NOISE[1]))
+    assert known.similarity(prediction(100, NOISE[1])) == pytest.approx(1, abs=0.02)
 
 
 def test_a_size_that_changed_counts_as_distance() -> None:

@@ -17,6 +17,10 @@ def test_urls_round_trip(url):
     assert str(parse_address(url)) == url
 
 
+def test_addresses_are_keys():
+    assert len({parse_address(url) for url in URLS * 2}) == len(URLS)
+
+
 def test_brackets_are_no_part_of_the_host():
     assert parse_address("tcp://[::1]:8765") == TcpAddress("::1", 8765)
 

@@ -117,3 +117,14 @@ def test_a_held_face_is_marked_and_costs_others_nothing():
     both = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face, held))
     assert [f.held for f in decode_datagram(encode_datagram(both)).faces] == [False, True]
     assert len(encode_datagram(both)) == len(encode_datagram(seen)) + 2 * 4
+
+
+def test_what_is_kept_for_later_is_zero(observe):
+    assert encode_datagram(observe(7))[42:44] == b"\0\0"
+
+
+def test_an_id_or_a_count_that_outgrew_its_field_goes_on_from_zero_or_stays_at_its_end():
+    face = FaceMessage(id=2**32 + 7, score=0.5, box=(1.0, 2.0, 3.0, 4.0), points=((5.0, 6.0),))
+    message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=2**40, faces=(face,))
+    read = decode_datagram(encode_datagram(message))
+    assert (read.faces[0].id, read.dropped) == (7, 2**32 - 1)

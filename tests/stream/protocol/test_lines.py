@@ -34,3 +34,11 @@ def test_the_limit_includes_the_newline():
 def test_a_longer_line_is_an_error_with_or_without_its_end(data):
     with pytest.raises(StreamError, match=r"a line that starts b'\d+.*' is too long; expected at most 8 bytes"):
         cut([data])
+
+
+def test_its_length_is_what_it_holds_of_an_unfinished_line():
+    lines = LineBuffer(8)
+    lines.feed(b"one\ntw")
+    assert len(lines) == 6
+    lines.next_line()
+    assert len(lines) == 2
