@@ -16,7 +16,12 @@ def add_desktop_commands(commands: Commands) -> None:
     train.add_argument("recipe", type=Path, metavar="RECIPE", help="TOML file, such as train/keypointnet.toml")
     add_data(train, "folder that the recipe's folders lie in")
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run")
-    train.add_argument("--start", type=Path, metavar="MODEL", help="model.keras of an earlier run to go on from")
+    train.add_argument(
+        "--start",
+        type=Path,
+        metavar="MODEL",
+        help="model.keras of an earlier run, or a float .tflite such as keypoints-float32, to go on from",
+    )
     add_trust(train)
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
 

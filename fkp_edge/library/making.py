@@ -54,7 +54,7 @@ def train(
         recipe: a TOML file, such as train/keypointnet.toml.
         data: the folder that the recipe's folders lie in.
         out: a folder for checkpoints, model, curves and pictures; made where missing.
-        start: model.keras of an earlier run to go on from.
+        start: model.keras of an earlier run to go on from, or a float model file or the name of a shipped one.
         trust_code: load `start` even where it holds code of its own, which then runs.
         resume: go on from the newest checkpoint in `out`.
 

@@ -23,6 +23,7 @@ from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import Batch, BatchMaker, ahead
 from fkp_edge.train.history import append_line, keep_epochs, restore_newest
 from fkp_edge.train.losses import keypoint_loss, score_loss
+from fkp_edge.train.networks import freeze_start
 from fkp_edge.train.recipe import Recipe
 from fkp_edge.train.replicas import strategy_for
 
@@ -60,6 +61,7 @@ class Fitter:
         keras.utils.set_random_seed(self.recipe.fit.seed)
         with self.strategy.scope():
             self.model = self.build()
+            freeze_start(self.model, self.recipe.fit.frozen)
             self.optimizer = self._optimizer()
             self.optimizer.build(self.model.trainable_variables)
         self.averaged = self.build()

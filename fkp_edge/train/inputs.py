@@ -9,6 +9,7 @@ from fkp_edge import data
 from fkp_edge.core.keypoints import schema_named
 from fkp_edge.data import FaceSet, Scene
 from fkp_edge.errors import InputError
+from fkp_edge.model.shipped import find_model
 from fkp_edge.train.description import read_keypoint_description
 from fkp_edge.train.recipe import Recipe
 
@@ -52,11 +53,23 @@ def check_unused(out: Path, *, resume: bool) -> None:
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
 
 
-def check_start(start: Path | None) -> None:
-    """Makes sure that the network to start from is there, and one of keypoints.
+def check_start(start: Path | None, recipe: Recipe) -> Path | None:
+    """The network to start from, which is there and one of keypoints: a file, or a shipped one's, given by its name.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not; or `recipe` keeps blocks that nothing or no such network gives.
     """
-    if start:
-        read_keypoint_description(start)
+    blocks = len(recipe.network.blocks)
+    if recipe.fit.frozen > blocks:
+        raise InputError(
+            f"fit.frozen = {recipe.fit.frozen}, but the network has {blocks} blocks; expected at most that"
+        )
+    if start is None:
+        if recipe.fit.frozen:
+            raise InputError(
+                f"fit.frozen = {recipe.fit.frozen} keeps the first blocks of an earlier network; add --start MODEL"
+            )
+        return None
+    path = start if start.suffix else find_model(str(start))
+    read_keypoint_description(path)
+    return path

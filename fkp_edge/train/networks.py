@@ -6,7 +6,7 @@ from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.train.backend import keras
 from fkp_edge.train.recipe import Network
 
-__all__ = ["build_keypointnet", "inverted_residual"]
+__all__ = ["build_keypointnet", "freeze_start", "inverted_residual"]
 
 layers = keras.layers
 
@@ -54,3 +54,11 @@ def build_keypointnet(config: Network, points: int, *, batch: int | None = None)
     logit = layers.Conv2D(1, 1, name="score_logit")(x)
     score = layers.Activation("sigmoid", name="score")(layers.Reshape((1,), name="score_flat")(logit))
     return keras.Model(pixels, {"keypoints": keypoints, "score": score}, name="keypointnet")
+
+
+def freeze_start(model: keras.Model, blocks: int) -> None:
+    """Keeps the stem and the first `blocks` blocks of `model` as they are, weights and norms' statistics; 0: none."""
+    kept = tuple(["stem"] * bool(blocks) + [f"block{index}_" for index in range(blocks)])
+    for layer in model.layers:
+        if kept and layer.name.startswith(kept):
+            layer.trainable = False

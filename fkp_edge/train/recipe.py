@@ -116,6 +116,9 @@ class Fit(Settings, frozen=True, kw_only=True):
     warmup_epochs: float = 1.0
     weight_decay: float = 1e-4
     """AdamW's, on kernels only."""
+    frozen: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Blocks at the start, with the stem, that keep the weights of `--start`; 0 trains all. The large pictures of the
+    first blocks cost most of a step."""
     ema: float = 0.999
     """Decay of the averaged weights, which are what is saved."""
     replicas: Count = 1

@@ -61,7 +61,7 @@ def train_any(
     """
     if isinstance(recipe, Recipe):
         check_unused(out, resume=resume)
-        check_start(start)
+        start = check_start(start, recipe)
         inputs = read_inputs(recipe, data_dir)
         from fkp_edge.train.run import train
 

@@ -29,6 +29,7 @@ from fkp_edge.train.recipe import Recipe
 from fkp_edge.train.replicas import strategy_for
 from fkp_edge.train.saved import carry_weights, load_trained, save_trained
 from fkp_edge.train.temperature import apply_temperature
+from fkp_edge.train.twin import settle_norms
 
 __all__ = ["TrainResult", "train"]
 
@@ -62,7 +63,8 @@ def train(
         inputs: what `read_inputs` found.
         out: folder for checkpoints, model, curves and pictures; made where missing.
         propose: a face detector; its right boxes frame training crops, its wrong ones become negatives of the score.
-        start: model.keras of an earlier run whose weights this one goes on from; random where None.
+        start: model.keras of an earlier run, or a float model file, whose weights this one goes on from; random where
+            None.
         trust_code: takes a `start` that carries code, which runs then; see `containers.open_keras`.
         resume: go on from the newest checkpoint in `out`.
 
@@ -80,11 +82,12 @@ def train(
     boxes = face_boxes([faces for faces, _ in sets], propose)
     training = [TrainingSet(faces, times, framing) for (faces, times), framing in zip(sets, boxes, strict=True)]
 
+    batches = BatchMaker(training, negatives, recipe)
     fitter = Fitter(
         recipe=recipe,
         schema=schema,
-        build=lambda: _build(recipe, schema, start, trust_code),
-        batches=BatchMaker(training, negatives, recipe),
+        build=lambda: _build(batches, schema, start, trust_code),
+        batches=batches,
         validation=validation,
         out=out,
     )
@@ -112,10 +115,12 @@ def _say_schedule(done: int, before: int, now: int) -> None:
         )
 
 
-def _build(recipe: Recipe, schema: Schema, start: Path | None, trust_code: bool) -> keras.Model:
-    model = build_keypointnet(recipe.network, schema.size)
+def _build(batches: BatchMaker, schema: Schema, start: Path | None, trust_code: bool) -> keras.Model:
+    model = build_keypointnet(batches.recipe.network, schema.size)
     if start and (left := carry_weights(start, model, schema, trust_code=trust_code)):
         log.warning("%s has no weights for %s: these start at random", start, ", ".join(left))
+    if start and start.suffix == ".tflite":
+        settle_norms(model, next(batches.epoch(0)).pixels)
     return model
 
 

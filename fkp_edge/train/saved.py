@@ -16,6 +16,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
 from fkp_edge.train.description import read_keypoint_description
+from fkp_edge.train.twin import float_twin
 
 __all__ = ["carry_weights", "load_trained", "save_trained"]
 
@@ -43,12 +44,17 @@ def save_trained(
 def load_trained(path: Path, *, trust_code: bool = False) -> tuple[keras.Model, dict[str, Any]]:
     """The keypoint network in `path` and what model.json beside it says of it; `trust_code`: see `open_keras`.
 
+    Of a float model file (.tflite) its float twin, and what the card says.
+
     Raises:
         InputError: a file is missing, damaged, carries code that is not trusted, or is not what `train` writes; or it
             is a finder.
     """
-    described = read_keypoint_description(path)
-    model = open_keras(path, trust_code=trust_code)
+    if path.suffix == ".tflite":
+        model, described = float_twin(path)
+    else:
+        described = read_keypoint_description(path)
+        model = open_keras(path, trust_code=trust_code)
     described["recipe"].setdefault("kind", "keypointnet")  # as recipes that name none are read
     return model, described | {"has_score": "score" in model.output}
 
