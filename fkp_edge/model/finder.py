@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fkp_edge.errors import ModelFileError
 from fkp_edge.model.edgetpu import Accelerator, check_made_for
 from fkp_edge.model.file import ModelFile, read_model_file
-from fkp_edge.model.finder_maps import INPUT_SIZE, LEVELS, SHAPE_CHANNELS, Proposal, decode_maps, letterbox
+from fkp_edge.model.finder_maps import INPUT_SIZE, LEAST, LEVELS, SHAPE_CHANNELS, Proposal, decode_maps, letterbox
 from fkp_edge.model.interpreter import Arithmetic, KeypointModel, arithmetic_of, dequantise, load_interpreter
 from fkp_edge.model.rehearsal import rehearse
 from fkp_edge.model.runtimes import find_runtime
@@ -74,15 +74,16 @@ class FinderModel:
         found = [self._interpreter.get_tensor(output["index"])[0] for output in self._outputs]
         return tuple(array[..., 0] if array.shape[-1] == 1 else array for array in found)
 
-    def decode(self, maps: Maps, *, most: int) -> list[Proposal]:
-        """Proposals of raw `maps`, pixels of the network's input, the best first."""
+    def decode(self, maps: Maps, *, most: int, least: float = LEAST) -> list[Proposal]:
+        """At most so many proposals of raw `maps` that score at least so much, pixels of the input, the best first."""
         values = [dequantise(raw, detail) for raw, detail in zip(maps, self._outputs, strict=True)]
-        return decode_maps(list(zip(values[::2], values[1::2], strict=True)), most=most)
+        return decode_maps(list(zip(values[::2], values[1::2], strict=True)), most=most, least=least)
 
-    def propose(self, grey: NDArray[np.uint8], *, most: int) -> list[Proposal]:
-        """At most so many crops that may frame a face in `grey` (H, W), its pixels, the best first."""
+    def propose(self, grey: NDArray[np.uint8], *, most: int, least: float = LEAST) -> list[Proposal]:
+        """At most so many crops that may frame a face in `grey` (H, W), its pixels, the best first; see `decode`."""
         pixels, place = letterbox(grey)
-        return [Proposal(place.to_frame(p.crop), p.score) for p in self.decode(self.invoke(pixels), most=most)]
+        found = self.decode(self.invoke(pixels), most=most, least=least)
+        return [Proposal(place.to_frame(p.crop), p.score) for p in found]
 
 
 def open_finder(path: Path, *, threads: int = 1, card_required: bool = True) -> FinderModel:

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop
 
-__all__ = ["INPUT_SIZE", "LEVELS", "Letterbox", "Level", "Proposal", "decode_maps", "letterbox"]
+__all__ = ["INPUT_SIZE", "LEAST", "LEVELS", "Letterbox", "Level", "Proposal", "decode_maps", "letterbox"]
 
 INPUT_SIZE = (160, 128)
 """Width and height of what the network sees, pixels. A 4:3 frame fills 160x120 of it."""
 SHAPE_CHANNELS = 5
 """Of a cell: offset of the centre x, y (cells), logarithm of the side, sine and cosine of the roll."""
+LEAST = 0.02
+"""Score below which a cell is not looked at."""
 OVERLAP = 0.35
 """Two proposals whose squares overlap more (intersection over union) are the same face."""
 
@@ -88,14 +90,14 @@ class Proposal:
 
 
 def decode_maps(
-    maps: Sequence[tuple[NDArray[np.floating], NDArray[np.floating]]], *, most: int, least: float = 0.02
+    maps: Sequence[tuple[NDArray[np.floating], NDArray[np.floating]]], *, most: int, least: float = LEAST
 ) -> list[Proposal]:
     """The best proposals of the network's maps, input pixels, the best first.
 
     Args:
         maps: of each of `LEVELS`: heat logits (rows, columns) and shapes (rows, columns, 5).
         most: how many at most.
-        least: score below which a cell is not looked at.
+        least: score below which a cell is not looked at, above 0 and below 1.
     """
     found: list[Proposal] = []
     for level, (heat, shape) in zip(LEVELS, maps, strict=True):

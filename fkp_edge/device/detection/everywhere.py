@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop, box_around, iou
 
-__all__ = ["Finds", "parts_of", "propose_everywhere", "propose_part"]
+__all__ = ["Finds", "Part", "parts_of", "propose_everywhere", "propose_part"]
 
 Part = tuple[int, int, NDArray[np.uint8]]
 """Left and top of a part of a picture, and its pixels."""

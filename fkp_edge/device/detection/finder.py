@@ -44,8 +44,7 @@ class Finder:
         """
         if self._model is None:
             raise InputError(f"{self!r} cannot look; expected an open one")
-        found = self._model.propose(grey, most=max_proposals)
-        return [proposal.crop for proposal in found if proposal.score >= min_score]
+        return [proposal.crop for proposal in self._model.propose(grey, most=max_proposals, least=min_score)]
 
     def close(self) -> None:
         """Lets the network go; twice is fine."""

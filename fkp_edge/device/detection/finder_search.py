@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Proposal, Search
-from fkp_edge.device.detection.everywhere import Finds, parts_of, propose_part
+from fkp_edge.device.detection.everywhere import Finds, Part, parts_of, propose_part
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
 
@@ -23,8 +23,10 @@ MAX_WHOLE = 5
 """Proposals of one look at the whole frame."""
 MAX_PART = 2
 """The same of a look at a part of it."""
-DIVISIONS = (2, 4)
-"""Parts along a side of the frame: one of each kind a look."""
+LARGE, SMALL = 2, 4
+"""Parts along a side of the frame: one part a look."""
+SMALL_EVERY = 5
+"""One of so many parts is a small one, so that all large ones have their turn within five frames."""
 
 
 class SecondOpinion(Search, Protocol):
@@ -37,7 +39,7 @@ class SecondOpinion(Search, Protocol):
 
 
 class FinderSearch:
-    """The finder looks at the whole frame, and in turns at parts of it, which it sees two and four times as large.
+    """The finder looks at the whole frame, and at one part of it in turns, which it sees two or four times as large.
 
     On the frame path, so that a face is found in the frame in which it appears; while a face is followed in live video,
     in a thread, so that its points are not late. A picture that stands still is looked at rarely.
@@ -50,7 +52,8 @@ class FinderSearch:
         self._finder = finder
         self._times = times or StageTimes()
         self._live = live
-        self._turn = 0
+        self._turns = [0, 0]
+        """Looks at large parts, and at small ones."""
         self._one = threading.Lock()
         """The network is not for two threads at once."""
         self._inline = 0
@@ -72,16 +75,25 @@ class FinderSearch:
             if not self._stillness.is_worth_a_look(frame):
                 return []
             self._inline += 1
-            return self._propose(frame.grey)
+            return self._propose(frame.grey, looks=self._stillness.looks)
 
-    def _propose(self, grey: NDArray[np.uint8]) -> list[Proposal]:
+    def _propose(self, grey: NDArray[np.uint8], *, looks: int = 0) -> list[Proposal]:
+        """Proposals in `grey`, a picture that was looked at so often without a change."""
         with self._one:
             levels = [propose_part(self._finder, (0, 0, grey), MAX_WHOLE)]
-            parts = [parts[self._turn % len(parts)] for parts in (parts_of(grey, n) for n in DIVISIONS) if parts]
-            levels += [propose_part(self._finder, part, MAX_PART) for part in parts]
-            self._turn += 1
+            if part := self._next_part(grey, looks):
+                levels.append(propose_part(self._finder, part, MAX_PART))
         rows = itertools.zip_longest(*levels)
         return [crop for row in rows for crop in row if crop is not None]
+
+    def _next_part(self, grey: NDArray[np.uint8], looks: int) -> Part | None:
+        """The part whose turn it is; small ones come more often where the large ones show nothing new."""
+        small = looks > LARGE**2 or sum(self._turns) % SMALL_EVERY == SMALL_EVERY - 1
+        parts = (small and parts_of(grey, SMALL)) or parts_of(grey, LARGE)
+        if not parts:
+            return None
+        turn, self._turns[small] = self._turns[small], self._turns[small] + 1
+        return parts[turn % len(parts)]
 
     def close(self) -> None:
         """Ends the thread and lets the network go; twice is fine."""
@@ -98,24 +110,25 @@ class Stillness:
     """The frame is averaged to so many pixels: noise goes, a face stays."""
     CHANGED = 3
     """Grey levels by which one of them differs where something moved."""
-    LOOKS = max(DIVISIONS) ** 2
+    LOOKS = LARGE**2 + SMALL**2
     """After a change: all parts have had their turn."""
     AGAIN_S = 0.5
     """Between two looks at a picture that stands still: light may have made a face plain."""
 
     def __init__(self) -> None:
         self._seen: NDArray[np.int16] | None = None
-        self._looks = 0
+        self.looks = 0
+        """At the picture as it is now."""
         self._looked_ns = 0
 
     def is_worth_a_look(self, frame: Frame) -> bool:
         """Whether to look at `frame`; where so, that is taken to happen."""
         small = np.asarray(cv2.resize(frame.grey, self.SIZE, interpolation=cv2.INTER_AREA), np.int16)
         if self._seen is None or int(np.abs(small - self._seen).max()) >= self.CHANGED:
-            self._seen, self._looks = small, 0
-        elif self._looks >= self.LOOKS and 0 <= frame.captured_ns - self._looked_ns < self.AGAIN_S * 1e9:
+            self._seen, self.looks = small, 0
+        elif self.looks >= self.LOOKS and 0 <= frame.captured_ns - self._looked_ns < self.AGAIN_S * 1e9:
             return False
-        self._looks, self._looked_ns = self._looks + 1, frame.captured_ns
+        self.looks, self._looked_ns = self.looks + 1, frame.captured_ns
         return True
 
 

@@ -17,18 +17,20 @@ from fkp_edge.core.geometry import Crop, box_around, iou
 from fkp_edge.core.observation import Face, Frame, Observation, State
 from fkp_edge.core.settings import Seconds, Settings, Share
 from fkp_edge.device.detection.base import Search, as_crop
-from fkp_edge.device.detection.proposals import MAX_LOOKED_AT, Proposals
+from fkp_edge.device.detection.proposals import Proposals
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.pose import head_pose
-from fkp_edge.device.tracking.refinement import MAX_REFINEMENTS, Prediction, agree, predict_crop
+from fkp_edge.device.tracking.refinement import HOPELESS, MAX_REFINEMENTS, Prediction, agree, predict_crop
 from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
 from fkp_edge.device.tracking.tracker import BEHIND, SAME_FACE, Track, is_near, is_on, occluded_tracks
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["MAX_FACES", "Engine", "EngineSettings"]
+__all__ = ["MAX_FACES", "MAX_LOOKS", "Engine", "EngineSettings"]
 
 MAX_FACES = 4
 
+MAX_LOOKS = 6
+"""Looks of the network at proposals in one frame: bounds its time."""
 QUICK_EVERY_S = 0.15
 """Between two looks of a quick search for one more face."""
 
@@ -164,7 +166,7 @@ class Engine:
             boxes = self._search.look(frame, following=any(track.seen for track in self._tracks))
             if boxes is not None:
                 self._searched_ns = frame.captured_ns
-                self._proposals.take(map(as_crop, boxes), frame.captured_ns)
+                self._proposals.take(map(as_crop, boxes), frame.grey, frame.captured_ns)
         self._inspect(frame)
 
     def _is_due(self, frame: Frame) -> bool:
@@ -186,27 +188,23 @@ class Engine:
         While a face is followed that takes one look a frame, so that frame is hardly later than others: the next look
         is at the next frame, which is how tracking goes on anyway.
         """
-        follows = any(track.seen for track in self._tracks)
-        left = MAX_LOOKED_AT
+        left = 1 if any(track.seen for track in self._tracks) else MAX_LOOKS
         while left and self._room() and (candidate := self._proposals.next()):
             seen = [track for track in self._tracks if track.seen]
             if is_on(candidate.crop, seen):
                 continue
             prediction = predict_crop(self._model, frame.grey, candidate.crop, self.times)
-            candidate.looks += 1
+            candidate.looks, left = candidate.looks + 1, left - 1
             if self.best_proposal is None or prediction.score > self.best_proposal[0]:
                 self.best_proposal = (prediction.score, candidate.crop.side)
-            if not agree(candidate.crop, prediction.crop) and candidate.looks < MAX_REFINEMENTS:
+            settled = agree(candidate.crop, prediction.crop)
+            if not settled and candidate.looks < MAX_REFINEMENTS and prediction.score >= HOPELESS:
                 candidate.crop = prediction.crop
                 self._proposals.put_back(candidate)
+            elif settled and self._is_new(prediction, seen, frame):
+                self._follow_from_now(prediction, frame)
             else:
-                left -= 1
-                if agree(candidate.crop, prediction.crop) and self._is_new(prediction, seen, frame):
-                    self._follow_from_now(prediction, frame)
-                else:
-                    self._proposals.no_face(candidate, frame.captured_ns)
-            if follows:
-                return
+                self._proposals.no_face(candidate, frame.captured_ns)
 
     def _is_new(self, prediction: Prediction, seen: Sequence[Track], frame: Frame) -> bool:
         sure = prediction.score >= self._settings.found_score

@@ -13,10 +13,13 @@ from fkp_edge.core.keypoints import Points
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["MAX_REFINEMENTS", "Prediction", "agree", "predict_crop", "refine_crop"]
+__all__ = ["HOPELESS", "MAX_REFINEMENTS", "Prediction", "agree", "predict_crop", "refine_crop"]
 
 MAX_REFINEMENTS = 4
 """At one proposal."""
+HOPELESS = 0.08
+"""Score below which looking again is of no use: of 516 proposals on faces of val/scenes and mosaics of it 3 score less
+at a look before the last, of 2,619 others most do, and take 2.1 looks instead of 3.2."""
 
 
 class Prediction(NamedTuple):
@@ -51,12 +54,15 @@ def predict_crop(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, time
 def refine_crop(model: KeypointModel, grey: NDArray[np.uint8], crop: Crop, times: StageTimes) -> Prediction | None:
     """Runs `model` on a proposed crop, then on the crop that the points found there ask for, until the two agree.
 
-    None where they do not within four looks: the box was stale or framed half a face, and the points are guesses.
+    None where they do not within four looks: the box was stale or framed half a face, and the points are guesses; or
+    where a look says that no face is near.
     """
     for _ in range(MAX_REFINEMENTS):
         prediction = predict_crop(model, grey, crop, times)
         if agree(crop, prediction.crop):
             return prediction
+        if prediction.score < HOPELESS:
+            return None
         crop = prediction.crop
     return None
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop, box_around, iou
 from fkp_edge.core.observation import Face
+from fkp_edge.device.appearance import coarse_pattern
 from fkp_edge.device.tracking.refinement import Prediction
 from fkp_edge.device.tracking.smoothing import OneEuro
 
@@ -29,8 +29,6 @@ MAX_PREDICTED_SHIFT = 0.25
 """Of a side: how far ahead of its last place a face is looked for at most; the network's own reach is 0.27."""
 MAX_OCCLUDED_SHIFT = 2.0
 """The same behind another face, where it moves on unseen."""
-APPEARANCE_SIDE = 12
-"""Side of the small picture by which two faces are told apart."""
 ALIKE = 0.7
 """Correlation from which a face that comes out from behind another is taken for the one that went there."""
 CLEARLY = 0.05
@@ -98,12 +96,12 @@ class Track:
 
     def remember(self, prediction: Prediction) -> None:
         """Learns what it looks like."""
-        new = _small(prediction.pixels)
+        new = coarse_pattern(prediction.pixels)
         self.appearance = new if self.appearance is None else (0.9 * self.appearance + 0.1 * new).astype(np.float32)
 
     def similarity(self, prediction: Prediction) -> float:
         """Correlation of what is in `prediction` with what this face looked like, -1 to 1."""
-        return 0.0 if self.appearance is None else float(np.vdot(self.appearance, _small(prediction.pixels)))
+        return 0.0 if self.appearance is None else float(np.vdot(self.appearance, coarse_pattern(prediction.pixels)))
 
     def may_be(self, prediction: Prediction, at_ns: int) -> bool:
         """Whether what a search found is this face, which was not seen for a while."""
@@ -118,13 +116,6 @@ class Track:
         expected = self.predicted_crop(at_ns)
         shift = math.hypot(prediction.crop.x - expected.x, prediction.crop.y - expected.y) / expected.side
         return shift + abs(math.log(prediction.crop.side / expected.side))
-
-
-def _small(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The picture's coarse pattern, whatever its light: zero mean, unit length."""
-    small = cv2.resize(pixels, (APPEARANCE_SIDE, APPEARANCE_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    small -= small.mean()
-    return small / max(float(np.linalg.norm(small)), 1e-6)
 
 
 def is_on(crop: Crop, others: Sequence[Track], least: float = SAME_FACE) -> bool:

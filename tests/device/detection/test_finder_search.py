@@ -69,9 +69,24 @@ def test_a_small_face_is_seen_in_one_part_of_the_frame_in_turns() -> None:
     grey = np.zeros(SHAPE, np.uint8)
     grey[300, 500] = 255
     search = FinderSearch(SeesDots(220), live=True)
-    found = [search.look(Frame(grey, i * FRAME_NS, i)) for i in range(16)]
+    found = [search.look(Frame(grey, i * FRAME_NS, i)) for i in range(20)]
     assert {(crop.y, crop.x) for crops in found for crop in crops} == {(300, 500)}
     assert [] in found
+
+
+def test_each_large_part_has_its_turn_within_five_frames_of_a_picture_in_motion() -> None:
+    finder = SeesDots(450)
+    search = FinderSearch(finder, live=True)
+    found = []
+    for i in range(20):
+        grey = np.zeros(SHAPE, np.uint8)
+        grey[:, i * 20 : i * 20 + 20] = 100
+        grey[240, 320] = 255  # in the middle: in every large part
+        found.append(search.look(Frame(grey, i * FRAME_NS, i)))
+    sizes = [max(shape) for shape in finder.shapes]
+    assert len(finder.shapes) == 2 * 20
+    assert [bool(crops) for crops in found].count(True) >= 16
+    assert min(sizes) < 220
 
 
 def test_a_picture_that_stands_still_is_looked_at_rarely() -> None:
@@ -83,7 +98,7 @@ def test_a_picture_that_stands_still_is_looked_at_rarely() -> None:
     changed = grey.copy()
     changed[100:120, 200:220] = 255
     search.look(Frame(changed, 75 * FRAME_NS, 75))
-    assert still <= 20
+    assert still <= 24
     assert search.count == still + 1
 
 

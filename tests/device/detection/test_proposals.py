@@ -14,21 +14,26 @@ from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame, State
 from fkp_edge.device.detection.proposals import MAX_LOOKED_AT, Proposals
 from fkp_edge.device.detection.search import FakeSearch
-from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.device.tracking.engine import MAX_LOOKS, Engine, EngineSettings
 from fkp_edge.model.interpreter import KeypointModel
 
 FRAME_NS = 33_333_333
 CLUTTER = 23
 
 
+RNG = np.random.default_rng(0)
+ROOM = cv2.resize(RNG.integers(0, 256, (40, 160), np.uint8), (1280, 320))
+OTHER_ROOM = cv2.resize(RNG.integers(0, 256, (40, 160), np.uint8), (1280, 320))
+
+
 def places(count: int) -> list[Crop]:
-    return [Crop(50.0 * i, 40, 40) for i in range(count)]
+    return [Crop(20 + 50.0 * i, 40, 40) for i in range(count)]
 
 
-def looked_at(proposals: Proposals, crops: list[Crop], at_s: float = 0.0) -> list[Crop]:
+def looked_at(proposals: Proposals, crops: list[Crop], at_s: float = 0.0, room: np.ndarray = ROOM) -> list[Crop]:
     """Where somebody looks who finds no face anywhere."""
     at_ns = round(at_s * 1e9)
-    proposals.take(crops, at_ns)
+    proposals.take(crops, room, at_ns)
     seen = []
     while candidate := proposals.next():
         proposals.no_face(candidate, at_ns)
@@ -44,7 +49,7 @@ def test_places_without_a_face_have_their_turns_and_come_last() -> None:
     proposals, crops = Proposals(), places(10)
     looked_at(proposals, crops)
     new = Crop(25, 140, 40)
-    first = looked_at(proposals, [*crops, new], 1.0)
+    first = looked_at(proposals, [*crops, new], 1.0, OTHER_ROOM)
     second = looked_at(proposals, crops, 2.0)
     assert first[0] == new
     assert len(first) == 1 + MAX_LOOKED_AT
@@ -54,15 +59,41 @@ def test_places_without_a_face_have_their_turns_and_come_last() -> None:
 def test_a_place_is_known_again_though_the_picture_trembles_but_not_at_another_tilt() -> None:
     proposals = Proposals()
     looked_at(proposals, places(1))
-    proposals.take([Crop(2, 41, 42), Crop(2, 41, 42, math.radians(30))], 1_000_000_000)
+    proposals.take([Crop(21, 40.5, 41), Crop(21, 40.5, 41, math.radians(30))], ROOM, 1_000_000)
     assert proposals.next().place.roll > 0
+    assert proposals.next() is None
 
 
 def test_what_is_proposed_in_every_frame_is_looked_at_less_and_less_often() -> None:
     proposals = Proposals()
-    looks = [at for at in range(30) if looked_at(proposals, places(1), at / 30)]
+    looks = [at for at in range(300) if looked_at(proposals, places(1), at / 30, noisy(ROOM))]
     assert looks[:3] == [0, 3, 9]
-    assert len(looks) <= 5
+    assert len(looks) <= 7
+
+
+def test_a_refused_place_is_looked_at_again_soon_where_its_picture_changed() -> None:
+    proposals = Proposals()
+    for at in range(105):
+        looked_at(proposals, places(2), at / 30, noisy(ROOM))
+    changed = ROOM.copy()
+    changed[:, :45] = OTHER_ROOM[:, :45]
+    again = [crop for at in range(105, 117) for crop in looked_at(proposals, places(2), at / 30, noisy(changed))]
+    assert places(1)[0] in again
+    assert places(2)[1] not in again
+
+
+def test_what_was_refused_is_known_again_where_the_picture_moved_on() -> None:
+    proposals = Proposals()
+    looks = 0
+    for at in range(60):
+        shift = 4 * at
+        crop = Crop(600.0 - shift, 100, 40)
+        looks += len(looked_at(proposals, [crop], at / 30, noisy(np.roll(ROOM, -shift, axis=1))))
+    assert 1 <= looks <= 6
+
+
+def noisy(room: np.ndarray) -> np.ndarray:
+    return np.clip(room + RNG.normal(0, 2.0, room.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1e6])
@@ -176,4 +207,12 @@ def test_a_frame_looks_at_a_few_proposals_only(model: KeypointModel, tilted: tup
     frame = replace(tilted[0], grey=np.full_like(tilted[0].grey, 128))
     engine = Engine(model, FakeSearch([clutter(CLUTTER)]), EngineSettings())
     engine.process(frame)
-    assert len(engine.times.newest_ns("infer")) <= 4 * MAX_LOOKED_AT
+    assert 0 < len(engine.times.newest_ns("infer")) <= MAX_LOOKS
+
+
+def test_a_proposal_without_any_likeness_gets_one_look(model: KeypointModel, demo_frames: list[Frame]) -> None:
+    frame = replace(demo_frames[0], grey=np.full_like(demo_frames[0].grey, 128))
+    engine = Engine(model, FakeSearch([[Crop(300, 200, 80)]]), EngineSettings())
+    for i in range(4):
+        engine.process(replace(frame, sequence=i, captured_ns=i * FRAME_NS))
+    assert len(engine.times.newest_ns("infer")) == 1
