@@ -1,29 +1,38 @@
-"""How good eye and mouth openness are: against labels on test/afw.
+"""How good eye and mouth openness are: against labels on test/afw; and what measuring costs.
 
 Usage: python benchmarks/measures.py DATA OUT.json     (DATA has test/afw)
 
 Labels: openness of the shipped 68-point file's points against that of the labelled points of the same photographs, one
 value a face (raw ratios: nobody's usual is known from one photograph), on the labels' crops and after three more looks
 as tracking goes on; intervals resample faces, each of which is one person. Faces beyond 40 degrees of yaw are left out.
+
+Cost: the demo's first 90 frames through two engines that take turns at each frame, one of which measures; thread time.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from fkp_edge.core.geometry import crop_from_track, extract
 from fkp_edge.core.keypoints import IBUG68, Points
 from fkp_edge.core.measures import MAX_YAW, FaceMeasures
 from fkp_edge.data import load_one
+from fkp_edge.device.detection.search import FakeSearch
+from fkp_edge.device.sources import DemoSource
+from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.device.tracking.measuring import MeasureSettings
 from fkp_edge.device.tracking.pose import head_pose
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 
+ROUNDS = 10
 NAMES = ("eye_open", "mouth_open", "mouth_wide", "brow_raise")
 
 
@@ -75,12 +84,38 @@ def against_labels(model: KeypointModel, data: Path) -> dict[str, Any]:
     return found
 
 
+def cost() -> dict[str, float]:
+    """What measures and position take of a tracked frame, by network: the median of paired differences, over the
+    median without."""
+    cv2.setNumThreads(1)
+    demo = DemoSource(pace=False)
+    frames = [demo.frame(number, number * 33_333_333) for number in range(90)]
+    left, right = frames[0].truth[:2]  # type: ignore[index]
+    side, (x, y) = 2.6 * float(left[0] - right[0]), (left + right) / 2
+    box = (x - side / 2, y - 0.39 * side, side, side)
+    found: dict[str, float] = {}
+    for name in ("keypoints-int8", "keypoints68-int8"):
+        model = open_model(shipped_model(name))
+        took: dict[bool, list[int]] = {True: [], False: []}
+        for turn in range(ROUNDS):
+            engines = {on: Engine(model, FakeSearch([[box]]), measures=MeasureSettings(enabled=on)) for on in took}
+            for number, frame in enumerate(frames):
+                for on in (True, False) if (turn + number) % 2 else (False, True):
+                    start = time.thread_time_ns()
+                    engines[on].process(frame)
+                    took[on].append(time.thread_time_ns() - start)
+        more = np.median(np.array(took[True]) - np.array(took[False]))
+        found[name] = round(float(more / np.median(took[False])), 4)
+    return found
+
+
 def main() -> None:
     """Measures, and writes the figures."""
     model = open_model(shipped_model("keypoints68-int8"))
     figures = {
         "command": "python benchmarks/measures.py DATA benchmarks/results/measures.json",
         "model_sha256": model.file.sha256,
+        "cost": cost(),
         "afw": against_labels(model, Path(sys.argv[1])),
     }
     Path(sys.argv[2]).write_text(json.dumps(figures, indent=1) + "\n")

@@ -33,6 +33,17 @@ enum fkp_type { FKP_HELLO, FKP_OBSERVATION, FKP_PONG, FKP_REFUSED };
 enum fkp_state { FKP_SEARCHING, FKP_TRACKING, FKP_HELD, FKP_NO_CAMERA };
 enum fkp_code { FKP_OK = 0, FKP_E_FORMAT = -1, FKP_E_VERSION = -2, FKP_E_LOST = -3, FKP_E_HOST = -4 };
 
+enum fkp_measure {
+    FKP_EYE_OPEN_LEFT,  /* the subject's left: 0 shut, 1 as open as is usual for this person */
+    FKP_EYE_OPEN_RIGHT,
+    FKP_MOUTH_OPEN,     /* in distances between the pupils */
+    FKP_MOUTH_WIDE,
+    FKP_SMILE,          /* 0 to 1 */
+    FKP_BROW_RAISE_LEFT, /* 1 as is usual for this person */
+    FKP_BROW_RAISE_RIGHT,
+    FKP_MEASURES
+};
+
 struct fkp_face {
     uint32_t id;
     float score;                     /* 0 to 1 */
@@ -41,6 +52,11 @@ struct fkp_face {
     int point_count;
     float points[FKP_MAX_POINTS][2]; /* x, y in frame pixels */
     int held;                        /* 1: not seen in this frame but a moment ago, its last points repeated */
+    /* where the device runs with --measures; NAN where it does not, or where the face does not tell */
+    float measures[FKP_MEASURES];    /* such as measures[FKP_SMILE] */
+    float position[3];               /* x right, y down, z away from the camera: cm */
+    int64_t blinks;                  /* -1 where they are not known */
+    uint64_t blink_start_ns, blink_end_ns; /* the last one, on the device's monotonic clock; 0 before any */
 };
 
 struct fkp_message {
@@ -213,6 +229,40 @@ static void fkp_pose_member(struct fkp_reader *r, const char *key, void *target)
     else fkp_skip(r, 0);
 }
 
+static int fkp_one_of(const char *text, const char *const *names, int count) {
+    int i;
+    for (i = 0; i < count; i++)
+        if (!strcmp(text, names[i])) return i;
+    return -1;
+}
+
+static void fkp_position_member(struct fkp_reader *r, const char *key, void *target) {
+    static const char *const axes[] = {"x", "y", "z"};
+    int axis = fkp_one_of(key, axes, 3);
+    if (axis < 0) fkp_skip(r, 0);
+    else ((float *)target)[axis] = (float)fkp_number(r, NULL);
+}
+
+static void fkp_measures_member(struct fkp_reader *r, const char *key, void *target) {
+    static const char *const names[] = {"eye_open_left", "eye_open_right", "mouth_open", "mouth_wide", "smile",
+                                        "brow_raise_left", "brow_raise_right"};
+    struct fkp_face *face = (struct fkp_face *)target;
+    int measure = fkp_one_of(key, names, FKP_MEASURES);
+    uint64_t whole;
+    if (fkp_null(r)) return;
+    if (measure >= 0) face->measures[measure] = (float)fkp_number(r, NULL);
+    else if (!strcmp(key, "blinks")) {
+        fkp_number(r, &whole);
+        face->blinks = (int64_t)whole;
+    } else if (!strcmp(key, "blink")) {
+        fkp_expect(r, '[');
+        fkp_number(r, &face->blink_start_ns);
+        fkp_expect(r, ',');
+        fkp_number(r, &face->blink_end_ns);
+        fkp_expect(r, ']');
+    } else fkp_skip(r, 0);
+}
+
 static void fkp_points(struct fkp_reader *r, struct fkp_face *face) {
     float ignored[2];
     face->point_count = 0;
@@ -237,8 +287,20 @@ static void fkp_face_member(struct fkp_reader *r, const char *key, void *target)
         if (fkp_floats(r, face->box, 4) != 4) r->failed = 1;
     } else if (!strcmp(key, "points")) fkp_points(r, face);
     else if (!strcmp(key, "held")) face->held = fkp_true(r);
-    else if (!strcmp(key, "pose") && !fkp_null(r)) fkp_object(r, fkp_pose_member, face->pose);
-    else if (strcmp(key, "pose")) fkp_skip(r, 0);
+    else if (fkp_null(r)) return;
+    else if (!strcmp(key, "pose")) fkp_object(r, fkp_pose_member, face->pose);
+    else if (!strcmp(key, "measures")) fkp_object(r, fkp_measures_member, face);
+    else if (!strcmp(key, "position")) fkp_object(r, fkp_position_member, face->position);
+    else fkp_skip(r, 0);
+}
+
+/* Nothing is known of a face yet. */
+static void fkp_forget(struct fkp_face *face) {
+    int i;
+    memset(face, 0, sizeof *face);
+    for (i = 0; i < 3; i++) face->pose[i] = face->position[i] = NAN;
+    for (i = 0; i < FKP_MEASURES; i++) face->measures[i] = NAN;
+    face->blinks = -1;
 }
 
 static void fkp_faces(struct fkp_reader *r, struct fkp_message *m) {
@@ -250,8 +312,7 @@ static void fkp_faces(struct fkp_reader *r, struct fkp_message *m) {
             fkp_skip(r, 0);
         } else {
             struct fkp_face *face = &m->face[m->faces++];
-            memset(face, 0, sizeof *face);
-            face->pose[0] = face->pose[1] = face->pose[2] = NAN;
+            fkp_forget(face);
             fkp_object(r, fkp_face_member, face);
         }
     } while (!r->failed && fkp_take(r, ','));
@@ -268,13 +329,6 @@ static void fkp_names(struct fkp_reader *r, struct fkp_message *m) {
         else fkp_string(r, m->names[m->name_count++], FKP_TEXT);
     } while (!r->failed && fkp_take(r, ','));
     fkp_expect(r, ']');
-}
-
-static int fkp_one_of(const char *text, const char *const *names, int count) {
-    int i;
-    for (i = 0; i < count; i++)
-        if (!strcmp(text, names[i])) return i;
-    return -1;
 }
 
 struct fkp_parsing {
@@ -379,6 +433,8 @@ static inline int fkp_parse_datagram(const void *datagram, size_t size, struct f
     for (i = 0; i < faces && i < FKP_MAX_FACES; i++) {
         const unsigned char *at = data + 44 + i * face_bytes;
         struct fkp_face *face = &message->face[message->faces++];
+        unsigned flags = 0;
+        fkp_forget(face);
         face->id = (uint32_t)fkp_le(at, 4);
         face->score = fkp_le_float(at + 4);
         for (j = 0; j < 4; j++) face->box[j] = fkp_le_float(at + 8 + 4 * j);
@@ -388,7 +444,17 @@ static inline int fkp_parse_datagram(const void *datagram, size_t size, struct f
             face->points[j][1] = fkp_le_float(at + 40 + 8 * j);
         }
         face->point_count = (int)j;
-        if (face_bytes >= 40 + 8 * points) face->held = (int)(fkp_le(at + 36 + 8 * points, 4) & 1);
+        at += 36 + 8 * points;
+        if (face_bytes >= 40 + 8 * points) flags = (unsigned)fkp_le(at, 4);
+        face->held = (int)(flags & 1);
+        if (face_bytes >= 100 + 8 * points && flags & 2) {
+            uint64_t blinks = fkp_le(at + 32, 4);
+            for (j = 0; j < FKP_MEASURES; j++) face->measures[j] = fkp_le_float(at + 4 + 4 * j);
+            face->blinks = blinks == 0xffffffff ? -1 : (int64_t)blinks;
+            face->blink_start_ns = fkp_le(at + 36, 8), face->blink_end_ns = fkp_le(at + 44, 8);
+        }
+        if (face_bytes >= 100 + 8 * points && flags & 4)
+            for (j = 0; j < 3; j++) face->position[j] = fkp_le_float(at + 52 + 4 * j);
         if (!fkp_finite(face)) return FKP_E_FORMAT;
     }
     return FKP_OK;

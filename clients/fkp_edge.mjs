@@ -9,6 +9,7 @@
 
 const MAX_LINE_BYTES = 65536;
 const STATES = ["searching", "tracking", "held", "no_camera"];
+const MEASURES = ["eye_open_left", "eye_open_right", "mouth_open", "mouth_wide", "smile", "brow_raise_left", "brow_raise_right"];
 const TYPES = ["hello", "observation", "pong", "error"];
 
 /** What came is no message of fkp-edge, is of another version, or says that this client is refused: no other try. */
@@ -65,9 +66,25 @@ function decodeFace(data, start, points, size) {
   };
   if (![face.score, ...face.box, ...face.points.flat()].every(Number.isFinite))
     throw new ProtocolError("a datagram has coordinates that are not finite");
-  if (size >= 40 + 8 * points && data.getUint32(start + 36 + 8 * points, true) & 1) face.held = true;
+  const end = 40 + 8 * points;
+  const flags = size >= end ? data.getUint32(start + end - 4, true) : 0;
+  if (flags & 1) face.held = true;
   const [yaw, pitch, roll] = [24, 28, 32].map((at) => float(at, 10));
-  return Number.isFinite(yaw + pitch + roll) ? { ...face, pose: { yaw, pitch, roll } } : face;
+  if (Number.isFinite(yaw + pitch + roll)) face.pose = { yaw, pitch, roll };
+  if (flags & 2 && size >= end + 60) face.measures = decodeMeasures(data, start + end, (at) => float(end + at, 1000));
+  const [x, y, z] = flags & 4 && size >= end + 60 ? [48, 52, 56].map((at) => float(end + at)) : [];
+  if (Number.isFinite(x + y + z)) face.position = { x, y, z };
+  return face;
+}
+
+function decodeMeasures(data, start, float) {
+  const measures = {};
+  MEASURES.forEach((name, i) => Number.isFinite(float(4 * i)) && (measures[name] = float(4 * i)));
+  const blinks = data.getUint32(start + 28, true);
+  if (blinks !== 0xffffffff) measures.blinks = blinks;
+  const blink = [32, 40].map((at) => Number(data.getBigUint64(start + at, true)));
+  if (blink[1]) measures.blink = blink;
+  return measures;
 }
 
 /**

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fkp_edge.app.config import RunConfig
+    from fkp_edge.core.measures import Measures
+    from fkp_edge.core.position import Position
     from fkp_edge.device.detection.search import SearchSettings
     from fkp_edge.device.runtime import SupervisionSettings
     from fkp_edge.device.sources import CameraSettings
     from fkp_edge.device.tracking.engine import EngineSettings
+    from fkp_edge.device.tracking.measuring import MeasureSettings
     from fkp_edge.device.tracking.smoothing import SmoothingSettings
     from fkp_edge.errors import (
         AcceleratorError,
@@ -74,11 +77,14 @@ __all__ = [
     "Hello",
     "InputError",
     "KeypointModel",
+    "MeasureSettings",
     "Measurement",
+    "Measures",
     "MissingPartError",
     "ModelFileError",
     "ObservationMessage",
     "Pose",
+    "Position",
     "Result",
     "Results",
     "RunConfig",
@@ -107,10 +113,13 @@ __all__ = [
 
 _PLACES = {
     "app.config": "RunConfig",
+    "core.measures": "Measures",
+    "core.position": "Position",
     "device.detection.search": "SearchSettings",
     "device.runtime": "SupervisionSettings",
     "device.sources": "CameraSettings",
     "device.tracking.engine": "EngineSettings",
+    "device.tracking.measuring": "MeasureSettings",
     "device.tracking.smoothing": "SmoothingSettings",
     "errors": "AcceleratorError FkpEdgeError InputError MissingPartError ModelFileError SourceError StreamError",
     "library.find": "demo_picture find",

@@ -92,6 +92,7 @@ WAYS: dict[str, Run | Left] = {
     "fkp-edge eval fkp_edge/model/shipped/keypoints-*.tflite --data DATA/test --scenes --json": Left(DATA),
     "fkp-edge eval keypoints-int8 --data DATA/unlabelled/utkface --groups age_gender_race --held-out 5": Left(DATA),
     "fkp-edge verify keypoints-int8": Run(),
+    "fkp-edge run --model keypoints68-int8 --measures": Run(DEMO),
     "fkp-edge run --record me.jsonl": Run({**DEMO, "me.jsonl": "new.jsonl"}),
     "fkp-edge export me.jsonl --out me.csv": Run(),
     "fkp-edge run --no-smoothing --record me.jsonl": Run({**DEMO, "me.jsonl": "new.jsonl"}),

@@ -24,15 +24,17 @@ from fkp_edge.stream.protocol.messages import (
     ErrorMessage,
     FaceMessage,
     Hello,
+    Measures,
     ObservationMessage,
     Ping,
     Pong,
     Pose,
+    Position,
     encode,
 )
 
 HERE = Path(__file__).parent
-KINDS = (Hello, ObservationMessage, FaceMessage, Pose, Auth, Ping, Pong, ErrorMessage)
+KINDS = (Hello, ObservationMessage, FaceMessage, Pose, Measures, Position, Auth, Ping, Pong, ErrorMessage)
 FROM_SERVER = (Hello, ObservationMessage, Pong, ErrorMessage)
 FROM_CLIENT = (Auth, Ping)
 
@@ -44,6 +46,22 @@ _SECOND = FaceMessage(
     points=((310.5, 40.25), (350.75, 41.0)),
     pose=Pose(yaw=-12.5, pitch=0.0, roll=3.1),
 )
+_MEASURED = msgspec.structs.replace(
+    _SECOND,
+    measures=Measures(
+        eye_open_left=0.125,
+        eye_open_right=1.0,
+        mouth_open=0.034,
+        mouth_wide=0.912,
+        smile=0.0,
+        brow_raise_left=1.1,
+        brow_raise_right=0.987,
+        blinks=2,
+        blink=(2**53 - 2**28, 2**53 - 1),
+    ),
+    position=Position(x=-12.34, y=0.0, z=56.78),
+)
+_HALF_MEASURED = msgspec.structs.replace(_FACE, measures=Measures(mouth_open=0.5), held=True)
 _SEEN = ObservationMessage(sequence=5, captured_ns=10, sent_ns=20, state="tracking", dropped=2, faces=(_FACE,))
 GOLDEN: tuple[msgspec.Struct, ...] = (
     Hello(
@@ -59,6 +77,7 @@ GOLDEN: tuple[msgspec.Struct, ...] = (
     _SEEN,
     msgspec.structs.replace(_SEEN, sequence=6, state="held", faces=(_FACE, _SECOND)),
     msgspec.structs.replace(_SEEN, sequence=7, faces=(_SECOND, msgspec.structs.replace(_FACE, held=True))),
+    msgspec.structs.replace(_SEEN, sequence=8, faces=(_MEASURED, _HALF_MEASURED)),
     msgspec.structs.replace(_SEEN, sequence=2**53 + 1, state="no_camera", dropped=2**32 - 1, faces=()),
     Auth(token="0123456789abcdef"),  # noqa: S106 - an example
     Ping(client_ns=2**63 - 1),
@@ -97,12 +116,13 @@ def table(kind: type[msgspec.Struct]) -> str:
     """The fields of `kind` as a table in Markdown, with what the type is for."""
     texts = field_texts(kind)
     types = get_type_hints(kind)
-    rows = [f"| `{name}` | {type_text(types[name])} | {texts[name]} |" for name in texts]
+    absent = kind.__struct_config__.omit_defaults
+    rows = [f"| `{name}` | {type_text(types[name], absent=absent)} | {texts[name]} |" for name in texts]
     return "\n".join(["", inspect.getdoc(kind) or "", "", "| field | type | |", "|---|---|---|", *rows, ""])
 
 
-def type_text(hint: Any) -> str:
-    """A Python type as readers of JSON say it."""
+def type_text(hint: Any, *, absent: bool) -> str:
+    """A Python type as readers of JSON say it; `absent`: what is not known is left out, not null."""
     text = re.sub(
         r"typing\.|fkp_edge\.stream\.protocol\.messages\.", "", hint.__name__ if isinstance(hint, type) else str(hint)
     )
@@ -111,8 +131,10 @@ def type_text(hint: Any) -> str:
         (r"^tuple\[str, \.\.\.\]$", "array of strings"),
         (r"^tuple\[FaceMessage, \.\.\.\]$", "array of faces"),
         (r"^tuple\[float, float, float, float\]$", "[number, number, number, number]"),
-        (r"^tuple\[int, int\] \| None$", "[integer, integer] or null"),
-        (r"^Pose \| None$", "object or absent"),
+        (r"^(Pose|Measures|Position) \| None$", "object or absent"),
+        (r"^tuple\[int, int\] \| None$", "[integer, integer] or absent" if absent else "[integer, integer] or null"),
+        (r"^float \| None$", "number or absent"),
+        (r"^int \| None$", "integer or absent"),
         (r"^Literal\[(.*)\]$", r"\1"),
         ("^bool$", "boolean or absent"),
         ("^int$", "integer"),

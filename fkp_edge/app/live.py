@@ -14,6 +14,8 @@ from pathlib import Path
 
 from fkp_edge.app.config import RunConfig, check_config
 from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_options
+from fkp_edge.core.keypoints import IBUG68
+from fkp_edge.core.position import FIELD_OF_VIEW
 from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
 from fkp_edge.device.detection.search import Search, check_search, open_search
 from fkp_edge.device.runtime import Runtime, Sink
@@ -21,6 +23,7 @@ from fkp_edge.device.sources import (
     LoopedSource,
     Source,
     check_source,
+    field_of_view,
     lasting_source,
     open_source,
     reopens,
@@ -31,6 +34,7 @@ from fkp_edge.device.sources import (
 from fkp_edge.device.summary import Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine
+from fkp_edge.device.tracking.measuring import MeasureSettings, Measuring
 from fkp_edge.device.watchdog import Watchdog
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import find_model
@@ -67,6 +71,8 @@ def plan_run(config: RunConfig) -> RunPlan:
         card_required=not config.no_card,
         accelerator=config.accelerator,
     )
+    if config.measures.enabled:
+        Measuring(model.schema, config.measures)
     check_search(config.search)
     check_source(config.source)
     if config.sheet:
@@ -117,7 +123,8 @@ def run_live(
         if sheet:
             sinks.append(sheet)
         sinks.append(Watchdog(os.environ, alive=lambda: runtime.reopens))
-        engine = Engine(model, search, config.tracking, config.smoothing, times=times)
+        measures = config.measures.of_camera(field_of_view(source))
+        engine = Engine(model, search, config.tracking, config.smoothing, measures=measures, times=times)
         runtime = Runtime(source, engine, sinks, reopen=opens if reopens(source) else None, settings=config.supervision)
         try:
             with _stopping_on_signals(runtime):  # before anybody is told that we run
@@ -125,6 +132,8 @@ def run_live(
                     tell(line)
                 if given := what_it_gives(source):
                     tell(f"{source.name} gives {given}")
+                if measures.enabled:
+                    tell(_what_is_measured(model, measures))
                 if not model.has_score:
                     tell(_without_score(model.file.path.name, config))
                 not_running.pop_all()
@@ -145,6 +154,13 @@ def _without_score(name: str, config: RunConfig) -> str:
         f"{name} has no score: whatever Haar proposes counts as a face, and only Haar says, every "
         f"{config.tracking.verify_every_s:g} s, whether it still is one; expect points where no face is"
     )
+
+
+def _what_is_measured(model: KeypointModel, measures: MeasureSettings) -> str:
+    """What positions assume, and which measures this network does not give."""
+    degrees = FIELD_OF_VIEW if measures.field_of_view == "auto" else measures.field_of_view
+    lids = "" if model.schema is IBUG68 else f"; {model.file.path.stem} has no eyelids, --model keypoints68-int8 does"
+    return f"positions assume {degrees:g} degrees across the picture, {measures.pupils_cm:g} cm between pupils{lids}"
 
 
 def _another_round(config: RunConfig, name: str, publisher: Publisher) -> Callable[[], bool] | None:

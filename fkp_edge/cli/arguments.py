@@ -18,6 +18,7 @@ __all__ = [
     "add_streams",
     "add_token",
     "add_trust",
+    "degrees",
     "faces",
     "model",
     "percent",
@@ -123,6 +124,13 @@ def faces(text: str) -> int:
     value = positive(text)
     if value > MAX_FACES:
         raise argparse.ArgumentTypeError(f"{text} is too many; expected at most {MAX_FACES}")
+    return value
+
+
+def degrees(text: str) -> float:
+    value = _number(text)
+    if not 10 <= value <= 170:
+        raise argparse.ArgumentTypeError(f"{text!r} is no field of view in degrees, 10 to 170")
     return value
 
 

@@ -18,6 +18,7 @@ from fkp_edge.cli.arguments import (
     add_search,
     add_streams,
     add_token,
+    degrees,
     faces,
     model,
     percent,
@@ -108,6 +109,15 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--threads", type=threads, help="CPU threads of the network (default: 1)")
     run.add_argument("--max-faces", type=faces, metavar="N", help="faces followed at a time, 1 to 4 (default: 1)")
     run.add_argument("--smoothing", action=argparse.BooleanOptionalAction, help="steady the points (default: yes)")
+    run.add_argument(
+        "--measures", action="store_true", help="also stream open eyes and mouth, blinks, smile, and where the head is"
+    )
+    run.add_argument(
+        "--field-of-view",
+        type=degrees,
+        metavar="DEGREES",
+        help="what the camera shows across, for the head's place (default: the Pi camera's own, else 62)",
+    )
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_search(run)

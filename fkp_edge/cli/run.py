@@ -22,7 +22,9 @@ from fkp_edge.device.summary import StatusLine, Summary
 __all__ = ["IN_TABLES", "read_run_config", "run"]
 
 IN_TABLES = {
+    "field_of_view": ("measures", "field_of_view"),
     "max_faces": ("tracking", "max_faces"),
+    "measures": ("measures", "enabled"),
     "search": ("search", "method"),
     "smoothing": ("smoothing", "enabled"),
 }

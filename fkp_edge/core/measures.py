@@ -36,8 +36,44 @@ CLOSED_LIPS = 0.23
 """Outer lips' distance of a closed mouth in pupil distances: median of the faces above whose inner lips meet."""
 
 
+class _Parts(NamedTuple):
+    """Which points make what; left and right are the subject's."""
+
+    left_eye: slice
+    right_eye: slice
+    left_brow: slice
+    right_brow: slice
+
+
+PARTS = {
+    "fkp15": _Parts(slice(0, 1), slice(1, 2), slice(6, 8), slice(8, 10)),
+    "ibug68": _Parts(slice(42, 48), slice(36, 42), slice(22, 27), slice(17, 22)),
+}
+
+
+class Blink(NamedTuple):
+    """Both eyes shut for a moment."""
+
+    start_ns: int
+    """Of the first frame with shut eyes; the clock of the frames."""
+    end_ns: int
+    """Of the first frame in which they are open again."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
 class Measures(NamedTuple):
-    """What a face does. None where its points, or its pose, do not tell."""
+    """What a face does. None where its points, or its pose, do not tell.
+
+    >>> import fkp_edge as fkp
+    >>> with fkp.Tracker("keypoints68-int8", measures=True) as tracker:
+    ...     measures = tracker(fkp.demo_picture(), time_s=0.0)[0].measures
+    >>> measures.eye_open_left > 0.5, measures.smile > 0.5, measures.blinks
+    (True, True, 0)
+    """
 
     eye_open_left: float | None = None
     """The subject's left eye: 0 shut, 1 as open as is usual for this person, up to 2."""
@@ -53,20 +89,10 @@ class Measures(NamedTuple):
     """Height of the subject's left brow above the eye: 1 as is usual for this person, 1.3 clearly raised."""
     brow_raise_right: float | None = None
     """Height of the subject's right brow."""
-
-
-class Blink(NamedTuple):
-    """Both eyes shut for a moment."""
-
-    start_ns: int
-    """Of the first frame with shut eyes; the clock of the frames."""
-    end_ns: int
-    """Of the first frame in which they are open again."""
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds."""
-        return (self.end_ns - self.start_ns) / 1e9
+    blinks: int | None = None
+    """Blinks since the face was found; None where the points have no eyelids."""
+    blink: Blink | None = None
+    """The last one; None before any."""
 
 
 class FaceMeasures:
@@ -90,10 +116,8 @@ class FaceMeasures:
         self._eyes = (_Usual(USUAL_EYE), _Usual(USUAL_EYE))
         self._brows = (_Usual(None), _Usual(None))
         self._shut_ns: int | None = None
-        self.blinks = 0
-        """Blinks so far."""
-        self.blink: Blink | None = None
-        """The blink that ended in the last update; None where none did."""
+        self._blinks: int | None = None if schema is FKP15 else 0
+        self._blink: Blink | None = None
 
     def update(self, points: Points, pose: tuple[float, float, float] | None, at_ns: int) -> Measures:
         """Measures one frame.
@@ -104,45 +128,47 @@ class FaceMeasures:
             at_ns: when the frame was taken; any clock that does not go back.
 
         Returns:
-            The measures; all None where the pose is not known or yaw is beyond `MAX_YAW`.
+            The measures; none but the blinks so far where the pose is not known or yaw is beyond `MAX_YAW`.
         """
-        self.blink = None
         if pose is None or abs(pose[0]) > MAX_YAW:
             self._shut_ns = None
-            return Measures()
-        x, y = points[:, 0].tolist(), points[:, 1].tolist()
-        left, right = (_middle(x, y, eye) for eye in (self._schema.left_eye, self._schema.right_eye))
+            return Measures(blinks=self._blinks, blink=self._blink)
+        x, y = points.T.tolist()
+        parts = PARTS[self._schema.name]
+        left, right = _middle(x, y, parts.left_eye), _middle(x, y, parts.right_eye)
         across = (left[0] - right[0], left[1] - right[1])
         seen = math.hypot(*across)
         if not 0 < seen < math.inf:
-            return Measures()
+            return Measures(blinks=self._blinks, blink=self._blink)
         unit = seen / math.cos(math.radians(pose[0]))
         up = (across[1] / seen, -across[0] / seen)
+        brows = (
+            self._brow(0, _middle(x, y, parts.left_brow), left, up, unit, at_ns),
+            self._brow(1, _middle(x, y, parts.right_brow), right, up, unit, at_ns),
+        )
         if self._schema is FKP15:
-            brows = (_middle(x, y, (6, 7)), _middle(x, y, (8, 9)))
             mouth_open = max(0.0, _distance(x, y, 13, 14) / unit - CLOSED_LIPS)
             return Measures(
                 mouth_open=mouth_open,
-                brow_raise_left=self._brow(0, brows[0], left, up, unit, at_ns),
-                brow_raise_right=self._brow(1, brows[1], right, up, unit, at_ns),
+                brow_raise_left=brows[0],
+                brow_raise_right=brows[1],
             )
-        eyes = [
-            self._eyes[side].ratio((_distance(x, y, a, b) + _distance(x, y, c, d)) / 2 / unit, at_ns)
-            for side, (a, b, c, d) in enumerate(((43, 47, 44, 46), (37, 41, 38, 40)))
-        ]
-        self._watch_blinks(min(2.0, sum(eyes) / 2), at_ns)
+        eye_left = self._eyes[0].ratio((_distance(x, y, 43, 47) + _distance(x, y, 44, 46)) / 2 / unit, at_ns)
+        eye_right = self._eyes[1].ratio((_distance(x, y, 37, 41) + _distance(x, y, 38, 40)) / 2 / unit, at_ns)
+        self._watch_blinks((eye_left + eye_right) / 2, at_ns)
         wide = _distance(x, y, 48, 54) / unit
-        corners, middle = _middle(x, y, (48, 54)), _middle(x, y, (51, 57))
+        corners, middle = ((x[48] + x[54]) / 2, (y[48] + y[54]) / 2), ((x[51] + x[57]) / 2, (y[51] + y[57]) / 2)
         lift = _along(corners, middle, up) / unit
-        brows = (_middle(x, y, range(22, 27)), _middle(x, y, range(17, 22)))
         return Measures(
-            eye_open_left=min(2.0, eyes[0]),
-            eye_open_right=min(2.0, eyes[1]),
+            eye_open_left=min(2.0, eye_left),
+            eye_open_right=min(2.0, eye_right),
             mouth_open=_distance(x, y, 62, 66) / unit,
             mouth_wide=wide,
             smile=min(1.0, max(0.0, (wide - 0.85) / 0.5 + (lift - 0.07) / 0.26)),
-            brow_raise_left=self._brow(0, brows[0], left, up, unit, at_ns),
-            brow_raise_right=self._brow(1, brows[1], right, up, unit, at_ns),
+            brow_raise_left=brows[0],
+            brow_raise_right=brows[1],
+            blinks=self._blinks,
+            blink=self._blink,
         )
 
     def _brow(
@@ -163,8 +189,8 @@ class FaceMeasures:
             blink = Blink(self._shut_ns, at_ns)
             self._shut_ns = None
             if MIN_BLINK_NS <= at_ns - blink.start_ns <= MAX_BLINK_NS:
-                self.blinks += 1
-                self.blink = blink
+                self._blinks = (self._blinks or 0) + 1
+                self._blink = blink
 
 
 class _Usual:
@@ -198,8 +224,9 @@ class _Usual:
         self._value = max(1e-3, weight * median + (1 - weight) * self._general)
 
 
-def _middle(x: list[float], y: list[float], members: tuple[int, ...] | range) -> tuple[float, float]:
-    return sum(x[i] for i in members) / len(members), sum(y[i] for i in members) / len(members)
+def _middle(x: list[float], y: list[float], part: slice) -> tuple[float, float]:
+    count = part.stop - part.start
+    return sum(x[part]) / count, sum(y[part]) / count
 
 
 def _distance(x: list[float], y: list[float], a: int, b: int) -> float:

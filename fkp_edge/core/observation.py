@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Box
 from fkp_edge.core.keypoints import Points
+from fkp_edge.core.measures import Measures
+from fkp_edge.core.position import Position
 
 __all__ = ["Face", "Frame", "Observation", "State"]
 
@@ -57,6 +59,10 @@ class Face:
     """Yaw (positive to the subject's left), pitch (up) and roll (towards the subject's left shoulder) in degrees."""
     held: bool = False
     """Whether it was not seen in this frame but a moment ago; its last points are repeated."""
+    measures: Measures | None = None
+    """What it does, where that is asked for."""
+    position: Position | None = None
+    """Where the head is, centimetres; None where it is not asked for, or the face does not tell."""
 
     def enlarged(self, factor: int) -> Face:
         """This face in a picture whose sides are `factor` times as long."""

@@ -21,7 +21,14 @@ FIELD_OF_VIEW = 62.0
 
 
 class Position(NamedTuple):
-    """The middle between the eyes, in the camera's axes: centimetres."""
+    """The middle between the eyes, in the camera's axes: centimetres.
+
+    >>> import fkp_edge as fkp
+    >>> with fkp.Tracker(measures=True) as tracker:
+    ...     position = tracker(fkp.demo_picture(), time_s=0.0)[0].position
+    >>> 10 < position.z < 100
+    True
+    """
 
     x: float
     """To the right of the picture."""
@@ -78,13 +85,16 @@ def head_position(
         raise InputError(f"a field of view of {field_of_view:g} degrees is none of a camera; expected 10 to 170")
     if not 3 <= pupils_cm <= 10:
         raise InputError(f"{pupils_cm:g} cm between pupils is no person's; expected 3 to 10, 6.3 for an adult")
-    left, right = schema.eye_centers(points)
+    xs, ys = points.T.tolist()
+    lx, ly, rx, ry = (
+        sum([values[i] for i in eye]) / len(eye) for eye in (schema.left_eye, schema.right_eye) for values in (xs, ys)
+    )
     facing = math.cos(math.radians(pose[0]))
-    apart = float(np.hypot(*(left - right)))
+    apart = math.hypot(lx - rx, ly - ry)
     if facing < 0.2 or not 0 < apart < math.inf:
         return None
     width, height = frame_size
     focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
     z = focal * pupils_cm * facing / apart
-    x, y = (float(value) for value in (left + right) / 2)
-    return Position((x - (width - 1) / 2) * z / focal, (y - (height - 1) / 2) * z / focal, z)
+    x, y = (lx + rx - width + 1) / 2, (ly + ry - height + 1) / 2
+    return Position(x * z / focal, y * z / focal, z)

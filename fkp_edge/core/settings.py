@@ -126,6 +126,9 @@ def _refuse_unknown_in(
             known = get_args(hints[key])
             near = difflib.get_close_matches(value, known, n=1, cutoff=0)
             raise InputError(f"{here}: {key} = {value!r}; did you mean {near[0]!r}? expected one of {', '.join(known)}")
+        words = [word for part in get_args(hints[key]) if get_origin(part) is Literal for word in get_args(part)]
+        if words and isinstance(value, str) and value not in words:  # of which msgspec does not say what was expected
+            raise InputError(f"{here}: {key} = {value!r} cannot be used; expected {' or '.join(words)}, or a number")
         if isinstance(value, dict) and _is_table(hints[key]):
             _refuse_unknown_in(value, hints[key], where, f"{table}.{key}" if table else key, places)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["BOUNDS_S", "StageTimes"]
 
-_ORDER = ("search", "crop", "infer", "decode", "filter", "pose", "engine", "capture to sent")
+_ORDER = ("search", "crop", "infer", "decode", "filter", "pose", "measures", "engine", "capture to sent")
 """The stages, in the order in which they are shown: parts first, then the whole frame, then its age when sent."""
 KEPT = 9000
 """Durations kept of each stage: five minutes at 30 frames a second."""

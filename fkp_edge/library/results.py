@@ -18,7 +18,9 @@ from fkp_edge.core.drawing import draw_face
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import Box
 from fkp_edge.core.keypoints import Points, Schema
+from fkp_edge.core.measures import Measures
 from fkp_edge.core.observation import Face as SeenFace
+from fkp_edge.core.position import Position
 from fkp_edge.data.pictures import PICTURE_SUFFIXES
 from fkp_edge.errors import InputError
 from fkp_edge.library.pictures import Colors, Picture, to_bgr
@@ -72,6 +74,10 @@ class Face(msgspec.Struct, frozen=True, eq=False):
     """True where the face was not seen in this frame but a moment ago; its last points are repeated."""
     schema: Schema
     """The set of points that the network speaks."""
+    measures: Measures | None = None
+    """Open eyes and mouth, blinks, smile, brows; from a `Tracker` or `track` with `measures=True` alone."""
+    position: Position | None = None
+    """Where the head is, centimetres; with `measures=True`, and where the face tells."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,14 +107,20 @@ class Face(msgspec.Struct, frozen=True, eq=False):
         return np.array(self.points, dtype) if copy else np.asarray(self.points, dtype)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, named as the stream's JSON names them; pixels to hundredths."""
-        return {
+        """Plain values, named as the stream's JSON names them; pixels and centimetres to hundredths."""
+        values = {
             "id": self.id,
             "score": round(self.score, 3),
             "box": [round(value, 2) for value in self.box],
             "points": [[round(x, 2), round(y, 2)] for x, y in self.points.tolist()],
             "pose": None if math.isnan(self.pose.yaw) else {k: round(v, 1) for k, v in self.pose._asdict().items()},
         }
+        if self.measures is not None:
+            known = {key: value for key, value in self.measures._asdict().items() if value is not None}
+            values["measures"] = {k: round(v, 3) if isinstance(v, float) else v for k, v in known.items()}
+        if self.position is not None:
+            values["position"] = {axis: round(value, 2) for axis, value in self.position._asdict().items()}
+        return values
 
     def __repr__(self) -> str:
         x, y, width, height = self.box
@@ -122,7 +134,7 @@ class Face(msgspec.Struct, frozen=True, eq=False):
 def as_face(seen: SeenFace, schema: Schema) -> Face:
     """What the engine saw, as users get it."""
     pose = Pose(*seen.pose) if seen.pose else UNKNOWN
-    return Face(seen.id, seen.score, seen.box, seen.points, pose, seen.held, schema)
+    return Face(seen.id, seen.score, seen.box, seen.points, pose, seen.held, schema, seen.measures, seen.position)
 
 
 def _no_point(name: str, schema: Schema) -> InputError:

@@ -14,14 +14,22 @@ from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.runtime import Runtime, SupervisionSettings
-from fkp_edge.device.sources import CameraSettings, lasting_source, open_source, reopens, resolve_source
+from fkp_edge.device.sources import (
+    CameraSettings,
+    field_of_view,
+    lasting_source,
+    open_source,
+    reopens,
+    resolve_source,
+)
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.device.tracking.measuring import MeasureSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.library.models import ModelLike, load
 from fkp_edge.library.pictures import Picture
 from fkp_edge.library.results import TrackResult
-from fkp_edge.library.tracker import as_result, chosen, smoothing_of
+from fkp_edge.library.tracker import as_result, chosen, switched
 
 __all__ = ["Results", "track"]
 
@@ -102,6 +110,7 @@ def track(
     smoothing: SmoothingSettings | bool = True,
     tracking: EngineSettings | None = None,
     search: SearchSettings | None = None,
+    measures: MeasureSettings | bool = False,
     camera: CameraSettings | None = None,
     supervision: SupervisionSettings | None = None,
     fast: bool = True,
@@ -119,6 +128,8 @@ def track(
         smoothing: steadies points over time; False gives them as the network does.
         tracking: when a face counts as found, kept and lost.
         search: how whole frames are searched.
+        measures: whether each face comes with `measures` and `position`; settings say more, such as the camera's field
+            of view.
         camera: what a camera is asked for: size and rate.
         supervision: when a camera counts as gone, and how often it is opened again.
         fast: recordings and the demo come as fast as you take them; False: at their own speed.
@@ -144,7 +155,7 @@ def track(
     search = chosen(search, SearchSettings)
     camera = chosen(camera, CameraSettings)
     supervision = chosen(supervision, SupervisionSettings)
-    steady = smoothing_of(smoothing)
+    steady, measuring = switched(smoothing, SmoothingSettings), switched(measures, MeasureSettings)
     network = load(model, threads=threads)
     opens = partial(open_source, lasting_source(resolve_source(name)), pace=not fast, camera=camera)
     times = StageTimes()
@@ -155,7 +166,8 @@ def track(
         searching = open_search(search, times, live=opened.live, has_score=network.has_score)
         closing = ExitStack()
         closing.callback(searching.close)
-        engine = Engine(network, searching, tracking, steady, times=times)
+        measuring = measuring.of_camera(field_of_view(opened))
+        engine = Engine(network, searching, tracking, steady, measures=measuring, times=times)
         again = opens if reopens(opened) else None
         runtime = Runtime(opened, engine, [lambda *item: seen.append(item)], reopen=again, settings=supervision)
         return Results(runtime, seen, network.schema, opening.pop_all(), closing)

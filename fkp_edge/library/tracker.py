@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,13 +15,14 @@ from fkp_edge.core.settings import Settings, parse_settings
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
+from fkp_edge.device.tracking.measuring import MeasureSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.errors import InputError
 from fkp_edge.library.models import ModelLike, load
 from fkp_edge.library.pictures import Colors, Picture, as_frame, check_colors, to_grey
 from fkp_edge.library.results import TrackResult, as_face
 
-__all__ = ["Tracker", "as_result", "chosen", "smoothing_of"]
+__all__ = ["Tracker", "as_result", "chosen", "switched"]
 
 LONGEST_S = 1e9
 """About 30 years: what nanoseconds in 64 bits hold with room to spare."""
@@ -52,6 +53,7 @@ class Tracker(Closing):
         smoothing: SmoothingSettings | bool = True,
         tracking: EngineSettings | None = None,
         search: SearchSettings | None = None,
+        measures: MeasureSettings | bool = False,
         colors: Colors = "bgr",
         live: bool = False,
         threads: int = 1,
@@ -64,6 +66,8 @@ class Tracker(Closing):
             smoothing: steadies points over time; False gives them as the network does.
             tracking: when a face counts as found, kept and lost.
             search: how whole frames are searched.
+            measures: whether each face comes with `measures` and `position`; settings say more, such as the camera's
+                field of view.
             colors: order of the channels of your frames, `bgr` as OpenCV has it or `rgb`.
             live: search in a thread beside the frames, so that no call waits for it: for a camera on a small board. The
                 first faces then come some frames later, and results depend on the clock.
@@ -81,7 +85,14 @@ class Tracker(Closing):
         self._live = live
         times = StageTimes()
         self._search = open_search(search, times, live=live, has_score=self._model.has_score)
-        self._engine = Engine(self._model, self._search, tracking, smoothing_of(smoothing), times=times)
+        self._engine = Engine(
+            self._model,
+            self._search,
+            tracking,
+            switched(smoothing, SmoothingSettings),
+            measures=switched(measures, MeasureSettings),
+            times=times,
+        )
         self._sequence = 0
         self._closed = False
 
@@ -149,11 +160,18 @@ def chosen(given: Any, kind: type[Settings], **keywords: Any) -> Any:
     return parse_settings(values, kind, kind.__name__)
 
 
-def smoothing_of(given: SmoothingSettings | bool) -> SmoothingSettings:
-    """Settings for what may be just yes or no."""
+S = TypeVar("S", SmoothingSettings, MeasureSettings)
+
+
+def switched(given: S | bool, kind: type[S]) -> S:
+    """Settings of a `kind` for what may be just yes or no.
+
+    Raises:
+        InputError: a value is out of range.
+    """
     if isinstance(given, bool):
-        return SmoothingSettings(enabled=given)
-    settings: SmoothingSettings = chosen(given, SmoothingSettings)
+        return kind(enabled=given)
+    settings: S = chosen(given, kind)
     return settings
 
 

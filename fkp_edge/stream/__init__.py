@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from fkp_edge.stream.client.connection import Connection, connect
 from fkp_edge.stream.protocol.address import TcpAddress, UdpAddress, UnixAddress, WebAddress, parse_address
+from fkp_edge.stream.protocol.conversion import from_observation
 from fkp_edge.stream.protocol.messages import (
     Auth,
     ErrorMessage,
     FaceMessage,
     Hello,
+    Measures,
     ObservationMessage,
     Ping,
     Pong,
     Pose,
+    Position,
     decode_client,
     decode_server,
     encode,
-    from_observation,
 )
 from fkp_edge.stream.server.line_server import LineServer
 from fkp_edge.stream.server.udp import UdpSender
@@ -28,10 +30,12 @@ __all__ = [
     "FaceMessage",
     "Hello",
     "LineServer",
+    "Measures",
     "ObservationMessage",
     "Ping",
     "Pong",
     "Pose",
+    "Position",
     "TcpAddress",
     "UdpAddress",
     "UdpSender",

@@ -96,6 +96,19 @@ def test_a_check_takes_what_can_run_elsewhere_or_later(options: list[str]) -> No
     assert main(["run", *options, "--check"]) == 0
 
 
+def test_measures_are_a_table_with_two_options() -> None:
+    measures = config_of("--measures", "--field-of-view", "90").measures
+    assert (measures.enabled, measures.field_of_view) == (True, 90.0)
+
+
+@pytest.mark.parametrize("given", ["5", "171", "wide", "nan"])
+def test_no_camera_shows_that_much(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--measures", "--field-of-view", given])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"'{given}' is no field of view in degrees, 10 to 170" in line
+
+
 def test_every_option_of_run_is_a_key() -> None:
     args = vars(build_parser().parse_args(["run"]))
     read = {key for key in args if key not in ("command", "config", "check", "print_config")}
@@ -180,6 +193,8 @@ def test_the_option_allows_as_many_faces_as_the_engine() -> None:
         ("threads = 1000", r"threads = 1000 cannot be used; expected a whole number <= 64$"),
         ("[camera]\nsize = [640]", r"camera\.size = \[640\] cannot be used; expected an array of length 2, got 1$"),
         ("[camera]\nsize = [640, 1]", r"camera\.size\[1\] = 1 cannot be used; expected a whole number >= \d+$"),
+        ("[measures]\nfield_of_view = 5", r"measures\.field_of_view = 5 cannot be used; expected a number >= 10\.0$"),
+        ("[measures]\nfield_of_view = 'wide'", r"field_of_view = 'wide' cannot be used; expected auto, or a number$"),
         ("web = 8080", r"web = 8080 cannot be used; expected a text$"),
         ("accelerator = 'gpu'", r"accelerator = 'gpu'; did you mean '\w+'\? expected one of cpu, edgetpu"),
     ],

@@ -7,6 +7,20 @@ static void print_text(const char *text) {
     putchar('"');
 }
 
+static void print_measures(const struct fkp_face *face) {
+    static const char *const names[] = {"eye_open_left", "eye_open_right", "mouth_open", "mouth_wide", "smile",
+                                        "brow_raise_left", "brow_raise_right"};
+    const char *before = ",\"measures\":{";
+    int i;
+    for (i = 0; i < FKP_MEASURES; i++)
+        if (isfinite(face->measures[i])) printf("%s\"%s\":%.3f", before, names[i], face->measures[i]), before = ",";
+    if (face->blinks >= 0) printf("%s\"blinks\":%lld", before, (long long)face->blinks), before = ",";
+    if (face->blink_end_ns)
+        printf("%s\"blink\":[%llu,%llu]", before, (unsigned long long)face->blink_start_ns,
+               (unsigned long long)face->blink_end_ns);
+    if (*before == ',' && !before[1]) printf("}");
+}
+
 static void print_face(const struct fkp_face *face) {
     int i;
     printf("{\"id\":%u,\"score\":%.3f,\"box\":[%.2f,%.2f,%.2f,%.2f],\"points\":[", face->id, face->score, face->box[0],
@@ -17,6 +31,9 @@ static void print_face(const struct fkp_face *face) {
     if (isfinite(face->pose[0] + face->pose[1] + face->pose[2]))
         printf(",\"pose\":{\"yaw\":%.1f,\"pitch\":%.1f,\"roll\":%.1f}", face->pose[0], face->pose[1], face->pose[2]);
     if (face->held) printf(",\"held\":true");
+    print_measures(face);
+    if (isfinite(face->position[0] + face->position[1] + face->position[2]))
+        printf(",\"position\":{\"x\":%.2f,\"y\":%.2f,\"z\":%.2f}", face->position[0], face->position[1], face->position[2]);
     printf("}");
 }
 

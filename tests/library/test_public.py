@@ -19,11 +19,14 @@ import fkp_edge
 # What users may rely on. A change here is a change for them.
 PUBLIC = """
 AcceleratorError Accuracy CameraSettings Connection Conversion EngineSettings Face FkpEdgeError Hello InputError
-KeypointModel Measurement MissingPartError ModelFileError ObservationMessage Pose Result Results RunConfig
-SearchSettings SmoothingSettings SourceError StreamError SupervisionSettings TrackResult Tracker Training Verification
-__version__ benchmark connect convert demo_picture evaluate find load run track train verify
+KeypointModel MeasureSettings Measurement Measures MissingPartError ModelFileError ObservationMessage Pose Position
+Result Results RunConfig SearchSettings SmoothingSettings SourceError StreamError SupervisionSettings TrackResult
+Tracker Training Verification __version__ benchmark connect convert demo_picture evaluate find load run track train
+verify
 """.split()
-WITH_EXAMPLES = "Face Pose Result Results TrackResult Tracker demo_picture find load run track verify".split()
+WITH_EXAMPLES = """
+Face Measures Pose Position Result Results TrackResult Tracker demo_picture find load run track verify
+""".split()
 DESKTOP = ("train", "convert", "evaluate", "benchmark", "connect")
 """What needs labelled faces, TensorFlow, minutes or a device for an example."""
 HEAVY = ("numpy", "cv2", "msgspec", "ai_edge_litert", "tensorflow")

@@ -32,6 +32,7 @@ __all__ = [
     "V4L2Source",
     "VideoSource",
     "check_source",
+    "field_of_view",
     "lasting_source",
     "open_source",
     "reopens",
@@ -91,6 +92,11 @@ def reopens(source: Source) -> bool:
 def what_it_gives(source: Source) -> str:
     """Size, format and rate of a camera as it says itself; empty for other sources."""
     return source.gives if isinstance(source, PicameraSource | V4L2Source) else ""
+
+
+def field_of_view(source: Source) -> float | None:
+    """Degrees across the picture's width, where the camera says what it is; None for other sources."""
+    return source.field_of_view if isinstance(source, PicameraSource) else None
 
 
 def check_source(text: str) -> None:

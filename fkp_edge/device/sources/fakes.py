@@ -117,6 +117,7 @@ class FakePicamera2:
         gives: str = "YUV420",
         stride: int = 64,
         sensor: tuple[int, int] | None = None,
+        model: str | None = None,
         stamp_ns: int = 1_234_567_890,
     ) -> None:
         """Gives `pictures` (H, W) in the format `gives`, one a request, and times out after the last.
@@ -127,9 +128,11 @@ class FakePicamera2:
             gives: the format of each stream, whatever was asked for.
             stride: rows are padded to a multiple of this: 64 on a Pi 4, 128 on a Pi 5.
             sensor: width and height of the whole sensor; None where the driver does not say.
+            model: libcamera's name of the sensor.
             stamp_ns: when the sensor saw each picture, as it says.
         """
-        self.camera_properties: dict[str, Any] = {} if sensor is None else {"PixelArraySize": sensor}
+        said = {"PixelArraySize": sensor, "Model": model}
+        self.camera_properties: dict[str, Any] = {key: value for key, value in said.items() if value is not None}
         self.calls: list[str] = []
         self.held = 0
         """Requests given and not released."""

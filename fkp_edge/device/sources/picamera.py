@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -91,6 +92,8 @@ class PicameraSource:
             # libcamera aligns sizes, and pads each row to its stride: only what it says back holds
             given = self._camera.camera_configuration()[self._stream]
             self._size: tuple[int, int] = tuple(given["size"])
+            self.field_of_view = _field_of_view(self._camera.camera_properties, self._size)
+            """Degrees across the picture's width; None where the module is not known, or takes any lens."""
             if given["format"] not in GREY_FIRST:
                 raise RuntimeError(f"it gives {given['format']}, expected one of {', '.join(GREY_FIRST)}")
             self.gives = "{}x{} {} at {:g} frames/s".format(*self._size, given["format"], rate)
@@ -176,6 +179,21 @@ def _streams(size: tuple[int, int], sensor: tuple[int, int] | None) -> dict[str,
         return {"main": small}
     width, height = (round(side * zoom / 2) * 2 for side in size)
     return {"main": {"size": (width, height), "format": "YUV420"}, "lores": small}
+
+
+FIELDS_OF_VIEW = {"ov5647": 53.5, "imx219": 62.2, "imx708": 66.0, "imx708_wide": 102.0, "imx500": 66.3}
+"""Degrees across the whole sensor, by libcamera's name of it: Camera Modules 1, 2, 3 and 3 Wide, and the AI Camera
+(https://www.raspberrypi.com/documentation/accessories/camera.html). The others take any lens."""
+
+
+def _field_of_view(properties: dict[str, Any], size: tuple[int, int]) -> float | None:
+    """What a picture of `size` (width, height) shows across; one that is narrower than the sensor lacks its sides."""
+    degrees = FIELDS_OF_VIEW.get(str(properties.get("Model", "")).removesuffix("_noir"))
+    sensor = properties.get("PixelArraySize")
+    if degrees is None or sensor is None:
+        return degrees
+    shown = min(1.0, size[0] / size[1] * sensor[1] / sensor[0])
+    return round(math.degrees(2 * math.atan(math.tan(math.radians(degrees) / 2) * shown)), 1)
 
 
 GREY_FIRST = ("YUV420", "YVU420", "NV12", "NV21")

@@ -19,6 +19,7 @@ from fkp_edge.core.settings import Seconds, Settings, Share
 from fkp_edge.device.detection.base import Search, as_crop
 from fkp_edge.device.detection.proposals import Proposals
 from fkp_edge.device.timing import StageTimes
+from fkp_edge.device.tracking.measuring import MeasureSettings, Measuring
 from fkp_edge.device.tracking.pose import head_pose
 from fkp_edge.device.tracking.refinement import HOPELESS, MAX_REFINEMENTS, Prediction, agree, predict_crop
 from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
@@ -68,12 +69,14 @@ class Engine:
         settings: EngineSettings | None = None,
         smoothing: SmoothingSettings | None = None,
         *,
+        measures: MeasureSettings | None = None,
         times: StageTimes | None = None,
     ) -> None:
         self._model = model
         self._search = search
         self._settings = settings or EngineSettings()
         self._smoothing = smoothing or SmoothingSettings()
+        self._measuring = Measuring(model.schema, measures) if measures is not None and measures.enabled else None
         self.times = times or StageTimes()
         self._tracks: list[Track] = []
         self._next_id = 1
@@ -240,7 +243,16 @@ class Engine:
                 points, crop = rows[:-2].astype(np.float32), Crop(x, y, side, crop.roll)
         with self.times.stage("pose"):
             pose = head_pose(points, self._model.schema)
-        track.face = Face(track.id, prediction.score, box_around(crop), points, pose)
+        measures, position = None, None
+        if self._measuring is not None:
+            with self.times.stage("measures"):
+                if track.measures is None:
+                    track.measures = self._measuring.begin()
+                measures = track.measures.update(prediction.points, pose, track.seen_ns)
+                position = self._measuring.position(points, pose, (self._shape[1], self._shape[0]))
+        track.face = Face(
+            track.id, prediction.score, box_around(crop), points, pose, measures=measures, position=position
+        )
         if self._settings.max_faces > 1 and not self._is_near_other(prediction, track):
             track.remember(prediction)
 

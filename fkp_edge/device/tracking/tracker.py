@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop, box_around, iou
+from fkp_edge.core.measures import FaceMeasures
 from fkp_edge.core.observation import Face
 from fkp_edge.device.appearance import coarse_pattern
 from fkp_edge.device.tracking.refinement import Prediction
@@ -53,6 +54,8 @@ class Track:
     occluded: bool = False
     """Behind another face that is followed."""
     smooth: OneEuro | None = None
+    measures: FaceMeasures | None = None
+    """What is usual for it, and its blinks, where faces are measured."""
     appearance: NDArray[np.float32] | None = None
     """What it looks like, where several faces may be followed."""
     _velocity: tuple[float, float] = field(default=(0.0, 0.0))

@@ -16,8 +16,10 @@ from fkp_edge.stream.protocol.messages import (
     PROTOCOL,
     FaceMessage,
     Hello,
+    Measures,
     ObservationMessage,
     Pose,
+    Position,
     StateName,
     decode_server,
     encode,
@@ -35,7 +37,12 @@ _HEADER = struct.Struct("<4sBBH")
 _OBSERVATION = struct.Struct("<QQQIBBHHH")
 _FACE = struct.Struct("<If4f3f")
 _FLAGS = struct.Struct("<I")
-"""After the points: bit 0, held."""
+"""After the points: bit 0, held; bit 1, measured; bit 2, its place is known."""
+HELD, MEASURED, PLACED = 1, 2, 4
+_MEASURES = struct.Struct("<7fIQQ3f")
+"""After the flags: seven measures, not a number where they are not known; blinks, the last one's times; the place."""
+NO_BLINKS = 2**32 - 1
+_MEASURE_NAMES = Measures.__struct_fields__[:7]
 
 
 def encode_datagram(message: Hello | ObservationMessage) -> bytes:
@@ -71,7 +78,9 @@ def decode_datagram(data: bytes) -> Hello | ObservationMessage:
 
 def _observation(message: ObservationMessage) -> bytes:
     points = len(message.faces[0].points) if message.faces else 0
-    flags = any(face.held for face in message.faces)  # only where needed: a face is as long as it always was
+    # only what is needed: without these a face is as long as it always was
+    measures = any(face.measures or face.position for face in message.faces)
+    flags = measures or any(face.held for face in message.faces)
     head = _OBSERVATION.pack(
         message.sequence,
         message.captured_ns,
@@ -79,17 +88,33 @@ def _observation(message: ObservationMessage) -> bytes:
         min(message.dropped, 2**32 - 1),
         STATES.index(message.state),
         len(message.faces),
-        _FACE.size + 8 * points + flags * _FLAGS.size,
+        _FACE.size + 8 * points + flags * _FLAGS.size + measures * _MEASURES.size,
         points,
         0,
     )
-    return head + b"".join(_face(face) + (_FLAGS.pack(face.held) if flags else b"") for face in message.faces)
+    return head + b"".join(
+        _face(face) + (_flags(face) if flags else b"") + (_measures(face) if measures else b"")
+        for face in message.faces
+    )
 
 
 def _face(face: FaceMessage) -> bytes:
     pose = (math.nan,) * 3 if face.pose is None else (face.pose.yaw, face.pose.pitch, face.pose.roll)
     flat = [value for point in face.points for value in point]
     return _FACE.pack(face.id % 2**32, face.score, *face.box, *pose) + struct.pack(f"<{len(flat)}f", *flat)
+
+
+def _flags(face: FaceMessage) -> bytes:
+    return _FLAGS.pack(face.held * HELD | (face.measures is not None) * MEASURED | (face.position is not None) * PLACED)
+
+
+def _measures(face: FaceMessage) -> bytes:
+    found, place = face.measures or Measures(), face.position
+    values = [math.nan if (value := getattr(found, name)) is None else value for name in _MEASURE_NAMES]
+    blinks = NO_BLINKS if found.blinks is None else found.blinks % NO_BLINKS
+    times = (at % 2**64 for at in found.blink or (0, 0))
+    xyz = (math.nan,) * 3 if place is None else (place.x, place.y, place.z)
+    return _MEASURES.pack(*values, blinks, *times, *xyz)
 
 
 def _decode_observation(data: bytes) -> ObservationMessage:
@@ -127,11 +152,31 @@ def _decode_faces(data: bytes, start: int, faces: int, face_bytes: int, points: 
         x, y, width, height = values[:4]
         end = _FACE.size + 8 * points
         flags = _FLAGS.unpack_from(data, at + end)[0] if face_bytes >= end + _FLAGS.size else 0
+        end += _FLAGS.size
+        if face_bytes < end + _MEASURES.size:
+            flags &= HELD
         yield FaceMessage(
             id=number,
             score=round(score, 3),
             box=(x, y, width, height),
             points=tuple(zip(values[4::2], values[5::2], strict=True)),
             pose=Pose(yaw=yaw, pitch=pitch, roll=roll) if math.isfinite(yaw + pitch + roll) else None,
-            held=bool(flags & 1),
+            held=bool(flags & HELD),
+            measures=_decode_measures(data, at + end) if flags & MEASURED else None,
+            position=_decode_position(data, at + end) if flags & PLACED else None,
         )
+
+
+def _decode_measures(data: bytes, at: int) -> Measures:
+    fields = _MEASURES.unpack_from(data, at)
+    known = {name: round(value, 3) for name, value in zip(_MEASURE_NAMES, fields, strict=False) if math.isfinite(value)}
+    blinks, start_ns, end_ns = fields[7:10]
+    return Measures(
+        **known, blinks=None if blinks == NO_BLINKS else blinks, blink=(start_ns, end_ns) if end_ns else None
+    )
+
+
+def _decode_position(data: bytes, at: int) -> Position | None:
+    x, y, z = _MEASURES.unpack_from(data, at)[10:]
+    known = math.isfinite(x + y + z)
+    return Position(x=round(x, 2), y=round(y, 2), z=round(z, 2)) if known else None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from fkp_edge.errors import StreamError
-
-if TYPE_CHECKING:
-    from fkp_edge.core.observation import Face, Observation
 
 __all__ = [
     "MAX_CLIENT_LINE_BYTES",
@@ -20,16 +17,16 @@ __all__ = [
     "ErrorMessage",
     "FaceMessage",
     "Hello",
+    "Measures",
     "ObservationMessage",
     "Ping",
     "Pong",
     "Pose",
+    "Position",
     "ServerMessage",
     "decode_client",
     "decode_server",
     "encode",
-    "from_face",
-    "from_observation",
     "printable",
     "without_clock",
 ]
@@ -79,6 +76,40 @@ class Pose(msgspec.Struct, frozen=True, kw_only=True):
     """Positive towards the subject's left shoulder."""
 
 
+class Measures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a face does, in thousandths. A field is absent where the points, or a turned head, do not tell."""
+
+    eye_open_left: float | None = None
+    """The subject's left eye: 0 shut, 1 as open as is usual for this person, up to 2."""
+    eye_open_right: float | None = None
+    """The subject's right eye."""
+    mouth_open: float | None = None
+    """Distance between the lips in pupil distances: 0 closed, about 0.3 speaking loudly, up to 1.5."""
+    mouth_wide: float | None = None
+    """Width of the mouth in pupil distances: about 0.85 at rest, 1.1 in a broad smile."""
+    smile: float | None = None
+    """0 none to 1 broad."""
+    brow_raise_left: float | None = None
+    """Height of the subject's left brow above the eye: 1 as is usual for this person, 1.3 clearly raised."""
+    brow_raise_right: float | None = None
+    """Height of the subject's right brow."""
+    blinks: int | None = None
+    """Blinks of both eyes since the face was found."""
+    blink: tuple[int, int] | None = None
+    """The last one: `captured_ns` of its first frame with shut eyes, and of the first with open ones."""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the middle between the eyes is, in centimetres before the camera."""
+
+    x: float
+    """To the right of the picture."""
+    y: float
+    """Down."""
+    z: float
+    """Away from the camera, along its axis."""
+
+
 class FaceMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One face of an observation."""
 
@@ -94,6 +125,10 @@ class FaceMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Absent where the device does not know it."""
     held: bool = False
     """True where the face was not seen in this frame but a moment ago, its last points repeated; absent where seen."""
+    measures: Measures | None = None
+    """Absent where the device was not told to measure."""
+    position: Position | None = None
+    """Absent where the device was not told to measure, or the face does not tell."""
 
 
 class ObservationMessage(_Message, frozen=True, kw_only=True, tag="observation"):
@@ -197,39 +232,6 @@ def decode_client(line: bytes) -> ClientMessage:
     if not isinstance(message, Auth | Ping):
         raise StreamError(f"{_shown(line)} is not for a client to send; expected auth or ping")
     return message
-
-
-def from_observation(observation: Observation, sent_ns: int) -> ObservationMessage:
-    """`observation` as a message: coordinates in hundredths of a pixel, scores in thousandths.
-
-    Args:
-        observation: what the engine saw.
-        sent_ns: monotonic clock of the device now.
-    """
-    return ObservationMessage(
-        sequence=observation.sequence,
-        captured_ns=observation.captured_ns,
-        sent_ns=sent_ns,
-        state=observation.state.value,
-        dropped=observation.dropped,
-        faces=tuple(from_face(face) for face in observation.faces),
-    )
-
-
-_ANGLES = ("yaw", "pitch", "roll")
-
-
-def from_face(face: Face) -> FaceMessage:
-    """`face` as a message: coordinates in hundredths of a pixel, the score in thousandths."""
-    x, y, width, height = (round(float(value), 2) for value in face.box)
-    return FaceMessage(
-        id=face.id,
-        score=round(float(face.score), 3),
-        box=(x, y, width, height),
-        points=tuple((round(px, 2), round(py, 2)) for px, py in face.points.tolist()),
-        pose=None if face.pose is None else Pose(**dict(zip(_ANGLES, (round(a, 1) for a in face.pose), strict=True))),
-        held=face.held,
-    )
 
 
 def _decode(line: bytes, expected: str) -> ServerMessage | ClientMessage:

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fkp_edge.errors import InputError
-from fkp_edge.stream.protocol.messages import FaceMessage, Hello, ObservationMessage
+from fkp_edge.stream.protocol.messages import FaceMessage, Hello, Measures, ObservationMessage
 from fkp_edge.stream.recording.recording import read_recording
 
 __all__ = ["export_csv"]
 
 FRAME = ("sequence", "captured_ns", "sent_ns", "state", "dropped")
 FACE = ("face", "score", "box_x", "box_y", "box_width", "box_height", "yaw", "pitch", "roll")
+MEASURES = Measures.__struct_fields__[:-1]
+MEASURED = (*MEASURES, "blink_start_ns", "blink_end_ns", "position_x", "position_y", "position_z")
+"""Between these and the points, where the recording has them."""
 
 
 def export_csv(recording: Path, out: Path) -> int:
@@ -52,25 +55,41 @@ def _table(recording: Path) -> Iterator[list[object]]:
     messages = read_recording(recording)
     _, hello = next(messages)
     assert isinstance(hello, Hello)  # read_recording checks
-    yield [*FRAME, *FACE, *(f"{_safe(name)}_{axis}" for name in hello.points for axis in "xy")]
+    measured = _is_measured(recording)
+    points = [f"{_safe(name)}_{axis}" for name in hello.points for axis in "xy"]
+    yield [*FRAME, *FACE, *(MEASURED if measured else ()), *points]
     for _, message in messages:
         if isinstance(message, ObservationMessage):
-            yield from _rows(message)
+            yield from _rows(message, measured=measured)
         elif message.points != hello.points:
             raise InputError(f"{recording} changes its points on the way; one table cannot hold both")
 
 
-def _rows(message: ObservationMessage) -> Iterator[list[object]]:
+def _is_measured(recording: Path) -> bool:
+    """Whether any face of the recording has measures: its header does not say."""
+    seen = (message for _, message in read_recording(recording) if isinstance(message, ObservationMessage))
+    return any(face.measures is not None for message in seen for face in message.faces)
+
+
+def _rows(message: ObservationMessage, *, measured: bool) -> Iterator[list[object]]:
     frame = [getattr(message, name) for name in FRAME]
     for face in message.faces:
-        yield [*frame, *_face(face)]
+        points = (value for point in face.points for value in point)
+        yield [*frame, *_face(face), *(_measures(face) if measured else ()), *points]
     if not message.faces:
         yield frame
 
 
 def _face(face: FaceMessage) -> list[object]:
     pose = ("", "", "") if face.pose is None else (face.pose.yaw, face.pose.pitch, face.pose.roll)
-    return [face.id, face.score, *face.box, *pose, *(value for point in face.points for value in point)]
+    return [face.id, face.score, *face.box, *pose]
+
+
+def _measures(face: FaceMessage) -> list[object]:
+    found, place = face.measures or Measures(), face.position
+    values = [getattr(found, name) for name in MEASURES]
+    xyz = (None,) * 3 if place is None else (place.x, place.y, place.z)
+    return ["" if value is None else value for value in (*values, *(found.blink or (None, None)), *xyz)]
 
 
 def _safe(name: str) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from fkp_edge.core.observation import Face
 from fkp_edge.data.decoder import UPLOADS, Decoder
 from fkp_edge.errors import InputError
-from fkp_edge.stream.protocol.messages import FaceMessage, from_face
+from fkp_edge.stream.protocol.conversion import from_face
+from fkp_edge.stream.protocol.messages import FaceMessage
 
 __all__ = ["Find", "Photographs"]
 

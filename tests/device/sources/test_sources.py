@@ -30,6 +30,7 @@ from fkp_edge.device.sources import (
     V4L2Source,
     VideoSource,
     check_source,
+    field_of_view,
     open_source,
     reopens,
     resolve_auto,
@@ -207,6 +208,23 @@ def test_picamera_reads_a_small_stream_of_the_whole_sensor(
     assert PicameraSource(camera).read().grey.shape == (480, 640)
     streams = camera.camera_configuration()
     assert (streams["lores" if main else "main"]["size"], streams["main"]["size"]) == ((640, 480), main or (640, 480))
+
+
+@pytest.mark.parametrize(
+    ("model", "sensor", "degrees"),
+    [
+        ("imx219", (3280, 2464), 62.2),
+        ("imx219", None, 62.2),
+        ("imx708_wide_noir", (4608, 2592), 85.6),  # the sides of a wide sensor are cut off: 3/4 of tan(51)
+        ("imx477", (4056, 3040), None),  # takes any lens
+        (None, (3280, 2464), None),
+    ],
+)
+def test_picamera_knows_what_its_module_shows(
+    model: str | None, sensor: tuple[int, int] | None, degrees: float | None
+) -> None:
+    source = PicameraSource(FakePicamera2([], sensor=sensor, model=model))
+    assert field_of_view(source) == pytest.approx(degrees, abs=0.3)
 
 
 def test_picamera_flushes_after_a_time_out() -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import random
 import struct
 
+import msgspec
 import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
-from fkp_edge.stream.protocol.messages import FaceMessage, ObservationMessage, Pose
+from fkp_edge.stream.protocol.messages import FaceMessage, Measures, ObservationMessage, Pose
 
 
 def test_a_face_has_200_bytes(observe):
@@ -108,6 +109,22 @@ def test_steps_finer_than_the_protocols_are_rounded():
     message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face,))
     (read,) = decode_datagram(encode_datagram(message)).faces
     assert (read.score, read.box, read.points) == (0.988, (1.01, 2.0, 3.0, 4.0), ((5.13, 6.12),))
+
+
+def test_what_a_datagram_of_wild_measures_says_can_be_sent_on():
+    """Lines of a recording may hold any numbers; a replay sends them as datagrams."""
+    wild = Measures(blinks=2**40, blink=(-1, 2**63))
+    face = FaceMessage(id=1, score=0.5, box=(1.0, 2.0, 3.0, 4.0), points=((5.0, 6.0),), measures=wild)
+    message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face,))
+    assert decode_datagram(encode_datagram(message)).faces[0].points == face.points
+
+
+def test_a_face_whose_record_ends_before_its_measures_has_none(observe):
+    """A server that says `measured` without the room for it."""
+    face = msgspec.structs.replace(observe(1).faces[0], held=True)
+    data = bytearray(encode_datagram(msgspec.structs.replace(observe(1), faces=(face,))))
+    data[-4] |= 6
+    assert decode_datagram(bytes(data)).faces == (face,)
 
 
 def test_a_held_face_is_marked_and_costs_others_nothing():

@@ -7,7 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from fkp_edge.core import measures as core
 from fkp_edge.core.observation import Face, Observation, State
+from fkp_edge.core.position import Position as Place
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import decode_client, decode_server, encode, from_observation
 from fkp_edge.stream.protocol import messages
@@ -16,10 +18,12 @@ from fkp_edge.stream.protocol.messages import (
     ErrorMessage,
     FaceMessage,
     Hello,
+    Measures,
     ObservationMessage,
     Ping,
     Pong,
     Pose,
+    Position,
 )
 
 FACE = FaceMessage(id=3, score=0.987, box=(10.0, 20.5, 200.25, 200.25), points=((1.25, 2.5), (-3.0, 400.01)))
@@ -107,6 +111,18 @@ def test_an_observation_is_rounded():
 def test_an_observation_round_trips():
     message = from_observation(observation(), sent_ns=11)
     assert decode_server(encode(message)) == message
+
+
+def test_measures_and_the_place_are_rounded_and_what_is_unknown_is_left_out():
+    (face,) = observation().faces
+    found = core.Measures(smile=0.12345, blinks=3, blink=core.Blink(10, 20))
+    face = replace(face, measures=found, position=Place(1.006, -2.0, 50.0))
+    message = from_observation(replace(observation(), faces=(face,)), sent_ns=11)
+    assert message.faces[0].measures == Measures(smile=0.123, blinks=3, blink=(10, 20))
+    assert message.faces[0].position == Position(x=1.01, y=-2.0, z=50.0)
+    line = encode(message)
+    assert b'"measures":{"smile":0.123,"blinks":3,"blink":[10,20]},"position":{"x":1.01,"y":-2.0,"z":50.0}}' in line
+    assert decode_server(line) == message
 
 
 def test_an_observation_keeps_its_fields():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from fkp_edge.errors import InputError
-from fkp_edge.stream import TcpAddress, UnixAddress, connect, encode
+from fkp_edge.stream import Measures, Position, TcpAddress, UnixAddress, connect, encode
 from fkp_edge.stream.recording.recording import Recorder
 from fkp_edge.stream.recording.replay import Replay
 from fkp_edge.stream.recording.spreadsheet import export_csv
@@ -95,6 +96,21 @@ def test_csv_has_a_row_for_each_face_and_each_frame_without(recording, tmp_path,
     assert one[11:16] == ["", "", "", "123.45", "234.56"]
     assert (two[0], three[0]) == ("2", "2")
     assert len(one) == 14 + 2 * len(hello.points)
+
+
+def test_csv_has_measures_where_any_face_has_them(tmp_path, hello, observe):
+    plain, face = observe(1), observe(2).faces[0]
+    measures = Measures(smile=0.5, blinks=1, blink=(10, 20))
+    measured = msgspec.structs.replace(face, measures=measures, position=Position(x=1.5, y=0.0, z=60.0))
+    with Recorder(tmp_path / "a.jsonl") as recorder:
+        for message in (hello, plain, msgspec.structs.replace(plain, sequence=2, faces=(measured,))):
+            recorder.write(encode(message))
+    assert export_csv(tmp_path / "a.jsonl", tmp_path / "a.csv") == 2
+    first, second = csv.DictReader((tmp_path / "a.csv").read_text().splitlines())
+    names = ("smile", "mouth_open", "blinks", "blink_start_ns", "blink_end_ns", "position_x", "position_z")
+    assert [second[name] for name in names] == ["0.5", "", "1", "10", "20", "1.5", "60.0"]
+    assert {first[name] for name in names} == {""}
+    assert first["left_eye_center_x"] == second["left_eye_center_x"] == "123.45"
 
 
 def test_csv_overwrites_nothing(recording, tmp_path):

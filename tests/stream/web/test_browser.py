@@ -66,6 +66,19 @@ def page(tmp_path: Path) -> Iterator[Browser]:
             browser.screenshot(Path(shots) / f"{tmp_path.name}.png")
 
 
+def test_measures_are_bars_beside_the_heads_axes(page: Browser, tmp_path: Path) -> None:
+    with running(tmp_path, "--measures", "--model", "keypoints68-int8") as (url, _):
+        page.open(url)
+        page.wait_for("!document.getElementById('measured').hidden")
+        assert page.evaluate("document.querySelectorAll('#bars meter').length") == 7
+        assert 0.5 < page.evaluate("document.getElementById('eye_open_left').value") < 1.5
+        assert re.fullmatch(
+            r"-?\d+ right, -?\d+ down, \d+ cm away; \d+ blinks",
+            page.evaluate("document.getElementById('place').textContent"),
+        )
+        assert page.evaluate(RED.format(canvas="axes"))[0] > 50
+
+
 def test_points_move_on_the_picture_and_numbers_tell(page: Browser, tmp_path: Path) -> None:
     with running(tmp_path, "--preview") as (url, _):
         page.open(url)
@@ -76,7 +89,7 @@ def test_points_move_on_the_picture_and_numbers_tell(page: Browser, tmp_path: Pa
         assert count > 50
         assert page.evaluate(GREY) > 20  # the picture is there
         page.wait_for(f"Math.abs({RED.format(canvas='view')}[1] - {x}) > 10")
-        assert page.evaluate("document.getElementById('note').hidden")
+        assert page.evaluate("document.getElementById('note').hidden && document.getElementById('measured').hidden")
         assert "15 points, from demo" in page.evaluate("document.getElementById('source').textContent")
         assert page.errors == []
 

@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const token = new URLSearchParams(location.search).get("token");
 const withToken = (path) => (token ? `${path}?token=${encodeURIComponent(token)}` : path);
 const KEPT = 200; // frames of the chart
+const MEASURES = { eye_open_left: 2, eye_open_right: 2, mouth_open: 1, mouth_wide: 1.5, smile: 1, brow_raise_left: 2, brow_raise_right: 2 }; // and where their bars end
 const LONGEST_SIDE = 1600; // of a photograph that is sent
 
 const shown = { hello: null, page: { edges: [], preview: false, predict: false }, off: new Set() };
@@ -105,7 +106,50 @@ async function showFrame(buffer) {
   sequence = observation.sequence;
   showState(observation.state);
   $("faces").textContent = observation.faces.length;
+  showMeasures(observation.faces[0]);
   $("score").textContent = observation.faces.length ? observation.faces[0].score.toFixed(2) : "–";
+}
+
+function showMeasures(face) {
+  $("measured").hidden = !face?.measures;
+  if ($("measured").hidden) return;
+  const { measures, position, pose } = face;
+  $("bars").replaceChildren(
+    ...Object.entries(MEASURES).filter(([name]) => name in measures).map(([name, max]) => {
+      const bar = Object.assign(document.createElement("meter"), { min: 0, max, value: measures[name], id: name });
+      const label = document.createElement("label");
+      label.append(name.replaceAll("_", " "), bar, measures[name].toFixed(2));
+      return label;
+    }),
+  );
+  const place = position ? `${Math.round(position.x)} right, ${Math.round(position.y)} down, ${Math.round(position.z)} cm away` : "place not known";
+  $("place").textContent = "blinks" in measures ? `${place}; ${measures.blinks} blinks` : place;
+  drawAxes(pose);
+}
+
+// The head's axes as the camera sees them: red to its left, green down, blue where its nose points.
+function drawAxes(pose) {
+  const canvas = $("axes");
+  const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
+  Object.assign(canvas, { width: side, height: side });
+  if (!pose) return;
+  const [yaw, pitch, roll] = [pose.yaw, pose.pitch, pose.roll].map((angle) => (angle * Math.PI) / 180);
+  const turn = ([x, y, z]) => {
+    [x, y] = [Math.cos(roll) * x - Math.sin(roll) * y, Math.sin(roll) * x + Math.cos(roll) * y];
+    [y, z] = [Math.cos(pitch) * y + Math.sin(pitch) * z, -Math.sin(pitch) * y + Math.cos(pitch) * z];
+    return [Math.cos(yaw) * x - Math.sin(yaw) * z, y];
+  };
+  const context = canvas.getContext("2d");
+  context.lineWidth = side / 25;
+  context.lineCap = "round";
+  for (const [axis, color] of [[[1, 0, 0], "#ff5a5a"], [[0, 1, 0], "#5ac85a"], [[0, 0, -1], "#5aa9e6"]]) {
+    const [x, y] = turn(axis);
+    context.strokeStyle = color;
+    context.beginPath();
+    context.moveTo(side / 2, side / 2);
+    context.lineTo(side / 2 + x * side * 0.4, side / 2 + y * side * 0.4);
+    context.stroke();
+  }
 }
 
 function count(observation) {
