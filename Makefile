@@ -131,6 +131,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --crops jitter --json > $(RESULTS)/accuracy_jitter.json
 	$(FKP) eval keypoints68-int8 keypoints68-float32 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy68.json
 	$(FKP) eval keypoints-int8 keypoints68-int8 --data $(DATA)/unlabelled/utkface --groups age_gender_race --held-out 5 --json > $(RESULTS)/groups.json
+	.venv-dev/bin/python benchmarks/labels.py $(DATA) $(RESULTS)/labels.json
 	.venv-dev/bin/python benchmarks/stills.py $(DATA) $(RESULTS)/stills.json
 	.venv-dev/bin/python benchmarks/scenes.py $(DATA) $(RESULTS)/scenes.json
 	.venv-dev/bin/python benchmarks/conditions.py $(DATA) $(RESULTS)/conditions.json

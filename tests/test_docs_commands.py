@@ -154,6 +154,9 @@ WAYS: dict[str, Run | Left] = {
     "python benchmarks/peers/run.py DATA benchmarks/results/peers.json --cache ~/.cache/fkp-edge-peers": Left(DATA),
     "python benchmarks/measures.py DATA benchmarks/results/measures.json": Left(DATA),
     "python benchmarks/peers/page.py": Left("writes into the pages; test_peers.py compares them with the results"),
+    # your own camera
+    "fkp-edge label pictures --out faces/desk": Run(),
+    "fkp-edge label clip.mp4 --out faces/clip --every 1": Run(),
     # tutorial, train/, convert/
     "python3 -m venv .venv-dev && . .venv-dev/bin/activate": Left("makes the environment that this runs in"),
     "fkp-edge data kaggle --out kaggle": Left("an account at Kaggle; test_competition.py has a client of its own"),

@@ -192,6 +192,21 @@ def group(name: str, row: Mapping[str, Any], gaps: Mapping[str, Any]) -> list[st
     return cells
 
 
+def labels() -> str:
+    """How good the labels of each teacher are."""
+    head = ["teacher", "faces", "NME of 15 points", "of 68", "disagreement and error", "left out at 0.05", "their NME"]
+    rows = []
+    for row in results("labels").values():
+        (sure,) = (one for one in row["by_sure"] if one["sure"] == 0.05)
+        left = sure["left_out_nme68_percent"]
+        rows.append([
+            f"`{row['teacher'].split()[0]}`", f"{row['marked']} of {row['faces']}", f"{row['nme15_percent']:.2f} %",
+            f"{row['nme68_percent']:.2f} %", f"correlate by {row['correlation']:.2f}",
+            f"{row['marked'] - sure['kept']}", "" if left is None else f"{left:.1f} %",
+        ])  # fmt: skip
+    return markdown(head, rows)
+
+
 TABLES = {
     "accuracy": accuracy,
     "accuracy68": accuracy68,
@@ -201,6 +216,7 @@ TABLES = {
     "conversion_published": conversion_published,
     "faults": faults,
     "groups": groups,
+    "labels": labels,
     "options": options,
     "peers": partial(peers, "table"),
     "peers_accuracy": partial(peers, "accuracy_table"),

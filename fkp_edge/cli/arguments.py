@@ -24,6 +24,7 @@ __all__ = [
     "percent",
     "positive",
     "seconds",
+    "share",
     "some_gigabytes",
     "some_seconds",
     "threads",
@@ -110,6 +111,13 @@ def percent(text: str) -> float:
     value = _number(text.removesuffix("%"))
     if not 0 < value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage above 0, such as 1%")
+    return value
+
+
+def share(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and at most 1, such as 0.05")
     return value
 
 

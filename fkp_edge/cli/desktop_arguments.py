@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fkp_edge.cli.arguments import add_data, add_model, add_trust, percent, positive, threads
+from fkp_edge.cli.arguments import add_data, add_model, add_trust, percent, positive, seconds, share, threads
 from fkp_edge.cli.parser import Commands
 
 __all__ = ["add_data_commands", "add_desktop_commands"]
@@ -24,6 +24,24 @@ def add_desktop_commands(commands: Commands) -> None:
     )
     add_trust(train)
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
+
+    label = commands.add_parser("label", help="pictures or a video -> labelled faces to train on")
+    label.add_argument("source", type=Path, metavar="PATH", help="picture, folder of pictures, or video")
+    label.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the faces and their points")
+    label.add_argument(
+        "--teacher", default="keypoints68-int8", metavar="MODEL", help="what marks them (default: keypoints68-int8)"
+    )
+    label.add_argument("--schema", choices=("ibug68", "fkp15"), default="ibug68", help="points (default: ibug68)")
+    label.add_argument(
+        "--sure",
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="leave out faces where picture and mirror image disagree by more of the eye distance (default: 0.05)",
+    )
+    label.add_argument(
+        "--every", type=seconds, default=0.5, metavar="S", help="of a video, look at a frame every S s (default: 0.5)"
+    )
 
     convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
     convert.add_argument(

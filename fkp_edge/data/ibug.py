@@ -19,7 +19,7 @@ from fkp_edge.data.faceset import FaceSet
 from fkp_edge.data.pictures import PICTURE_SUFFIXES, Pictures
 from fkp_edge.errors import InputError
 
-__all__ = ["Scene", "read_ibug_folder", "read_pts", "read_scenes"]
+__all__ = ["Scene", "format_pts", "read_ibug_folder", "read_pts", "read_scenes"]
 
 MAX_PTS_BYTES = 64 * 1024
 MAX_JSON_BYTES = 64 * 2**20
@@ -33,8 +33,10 @@ def _read_text(path: Path, limit: int) -> str:
         raise InputError(f"cannot read {path}: {error}; expected a text file") from error
 
 
-def read_pts(path: Path) -> Points:
-    """The 68 points of an iBUG .pts file as (68, 2), 0-based pixels.
+def read_pts(path: Path, schema: Schema = IBUG68) -> Points:
+    """The points of an iBUG .pts file in the order and number of `schema`: (K, 2), 0-based pixels.
+
+    The file has iBUG's 68 points, or those of `schema` as `fkp-edge label --schema fkp15` writes them.
 
     Raises:
         InputError: the file is missing, not in the format, or has another number of points.
@@ -49,14 +51,24 @@ def read_pts(path: Path) -> Points:
     except ValueError:
         bad = next(cell for cell in cells if not _is_number(cell))
         raise InputError(f"{path} has {bad!r} among its points; expected numbers") from None
-    if values.size != 2 * IBUG68.size:
+    if values.size not in (2 * IBUG68.size, 2 * schema.size):
         raise InputError(f"{path} has {values.size / 2:g} points; expected {IBUG68.size} in the iBUG order")
     if not (np.abs(values) < MAX_PIXEL).all():
         raise InputError(f"{path} has a point that is not finite or beyond {MAX_PIXEL:g}; expected pixels")
     points = (values.reshape(-1, 2) - 1).astype(np.float32)
     if np.ptp(points, axis=0).max() < 1:
         raise InputError(f"{path} has all its points in one place; expected a face")
-    return points
+    return from_ibug68(points, schema) if len(points) == IBUG68.size else points
+
+
+def format_pts(points: Points) -> str:
+    """`points` (K, 2), 0-based pixels, as the text of a .pts file.
+
+    >>> format_pts(np.zeros((1, 2), np.float32))
+    'version: 1\\nn_points: 1\\n{\\n1.000 1.000\\n}\\n'
+    """
+    rows = "".join(f"{x + 1:.3f} {y + 1:.3f}\n" for x, y in points)
+    return f"version: 1\nn_points: {len(points)}\n{{\n{rows}}}\n"
 
 
 def _is_number(cell: str) -> bool:
@@ -82,7 +94,7 @@ def read_ibug_folder(folder: Path, schema: Schema) -> FaceSet:
     for file in files:
         if file.stem not in pictures:
             raise InputError(f"{file} has no picture beside it; expected {file.stem}.jpg or .png")
-    points = np.stack([from_ibug68(read_pts(file), schema) for file in files])
+    points = np.stack([read_pts(file, schema) for file in files])
     labels = tuple(file.stem for file in files)
     people = tuple(_person(label) or label for label in labels)
     return FaceSet(folder.name, schema, points, Pictures([pictures[name] for name in labels]), labels, people=people)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import extract, tracked_crop
-from fkp_edge.core.keypoints import Points, from_ibug68
+from fkp_edge.core.keypoints import Points
 from fkp_edge.data import read_picture, read_pts
 from fkp_edge.data.groups import GroupedPictures
 from fkp_edge.evaluation.evaluate import FOUND, TRACK_POINT_ERROR
@@ -72,7 +72,7 @@ def _measure(model: KeypointModel, path: Path, find: Find, rng: np.random.Genera
     picture, labels, nan = read_picture(path), path.with_suffix(".pts"), float("nan")
     reported, error = list(find(picture)), nan
     if labels.is_file():
-        truth = from_ibug68(read_pts(labels), model.schema)
+        truth = read_pts(labels, model.schema)
         errors = [float(face_nme(points[None], truth[None], model.schema)[0]) for points in reported]
         error = min(errors, default=nan)
         reported = [reported[errors.index(error)]] if error <= FOUND else []
