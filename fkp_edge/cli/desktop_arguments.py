@@ -22,6 +22,12 @@ def add_desktop_commands(commands: Commands) -> None:
         metavar="MODEL",
         help="model.keras of an earlier run, or a float .tflite such as keypoints-float32, to go on from",
     )
+    train.add_argument(
+        "--sweep",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of changes to the recipe: trains it with each table's, a line of figures each in --out",
+    )
     add_trust(train)
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
 

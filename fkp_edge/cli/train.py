@@ -11,7 +11,10 @@ from fkp_edge.cli.terminal import desktop_stderr
 from fkp_edge.train.registry import read_recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fkp_edge.library.making import Training
+    from fkp_edge.train.sweep import SweepLine
 
 __all__ = ["train"]
 
@@ -19,22 +22,20 @@ __all__ = ["train"]
 def train(args: Namespace) -> int:
     """Trains, or goes on, and says in three lines what came of it: what, how good, what to do next."""
     read_recipe(args.recipe)  # what is wrong with it is said before OpenCV is imported
-    from fkp_edge.library.making import train as train_recipe
+    from fkp_edge.library import making
 
+    where = {"data": args.data, "out": args.out, "start": args.start}
+    how = {"trust_code": args.trust_model_code, "resume": args.resume}
     with desktop_stderr():
         try:
-            result = train_recipe(
-                args.recipe,
-                data=args.data,
-                out=args.out,
-                start=args.start,
-                trust_code=args.trust_model_code,
-                resume=args.resume,
-            )
+            if args.sweep:
+                lines = _table(making.sweep(args.recipe, args.sweep, **where, **how))
+            else:
+                lines = _verdict(args, making.train(args.recipe, **where, **how))
         except KeyboardInterrupt:
             print(f"\nstopped; to go on: {_again(args)}", file=sys.stderr)
             raise
-    print("\n".join(_verdict(args, result)))
+    print("\n".join(lines))
     return 0
 
 
@@ -42,8 +43,20 @@ def _again(args: Namespace) -> str:
     """The command that goes on with this run."""
     words = ["fkp-edge", "train", args.recipe, "--data", args.data, "--out", args.out]
     words += ["--start", args.start] if args.start else []
+    words += ["--sweep", args.sweep] if args.sweep else []
     words += ["--trust-model-code"] if args.trust_model_code else []
     return shlex.join([*map(str, words), "--resume"])
+
+
+def _table(lines: Sequence[SweepLine]) -> list[str]:
+    """A sweep's points, the most accurate first."""
+    wide = max(len(line.point) for line in lines)
+    return [
+        f"{line.point:{wide}} mean NME {line.mean_nme_percent:.2f} % ("
+        + ", ".join(f"{name} {nme:.2f}" for name, nme in line.nme_percent.items())
+        + f"), {line.parameters:,} parameters"
+        for line in sorted(lines, key=lambda line: line.mean_nme_percent)
+    ]
 
 
 def _verdict(args: Namespace, result: Training) -> list[str]:

@@ -18,8 +18,9 @@ from fkp_edge.errors import InputError
 if TYPE_CHECKING:
     from fkp_edge.convert.report import Report
     from fkp_edge.train.proposals import Proposer
+    from fkp_edge.train.sweep import SweepLine
 
-__all__ = ["Conversion", "Training", "convert", "haar_proposer", "train"]
+__all__ = ["Conversion", "Training", "convert", "haar_proposer", "sweep", "train"]
 
 
 def haar_proposer() -> Proposer:
@@ -77,6 +78,40 @@ def train(
         resume=resume,
     )
     return Training(result.model, result.validation)
+
+
+def sweep(
+    recipe: str | PathLike[str],
+    points: str | PathLike[str],
+    *,
+    data: str | PathLike[str],
+    out: str | PathLike[str],
+    start: str | PathLike[str] | None = None,
+    trust_code: bool = False,
+    resume: bool = False,
+) -> list[SweepLine]:
+    """Trains a recipe once for each table of the TOML file `points`, which changes some of its keys.
+
+    The other arguments are those of `train`; each point's run lies in `out`/NAME, its line in `out`/sweep.jsonl.
+
+    Returns:
+        The lines of all points, in the file's order.
+
+    Raises:
+        InputError: as `train`; or a point is no recipe, or `out` holds a sweep and `resume` is not given.
+        MissingPartError: TensorFlow is not installed; the text says what to install.
+    """
+    from fkp_edge.train.sweep import read_points, train_sweep
+
+    return train_sweep(
+        read_points(Path(recipe), Path(points)),
+        data_dir=Path(data),
+        out=Path(out),
+        propose=haar_proposer(),
+        start=None if start is None else Path(start),
+        trust_code=trust_code,
+        resume=resume,
+    )
 
 
 @dataclass(frozen=True, slots=True)

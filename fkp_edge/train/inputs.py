@@ -43,13 +43,13 @@ def read_inputs(recipe: Recipe, data_dir: Path) -> Inputs:
     )
 
 
-def check_unused(out: Path, *, resume: bool) -> None:
-    """Makes sure that no run is in `out`, unless it is gone on with.
+def check_unused(out: Path, *, resume: bool, record: str = "history.jsonl") -> None:
+    """Makes sure that no run, which writes the file `record`, is in `out`, unless it is gone on with.
 
     Raises:
         InputError: one is.
     """
-    if not resume and (out / "history.jsonl").exists():
+    if not resume and (out / record).exists():
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
 
 
