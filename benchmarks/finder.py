@@ -39,9 +39,8 @@ from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.sources import DemoSource
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.refinement import refine_crop
-from fkp_edge.evaluation.evaluate import MATCH
+from fkp_edge.evaluation.evaluate import MATCH, PROPOSALS, hits, label_photographs
 from fkp_edge.evaluation.metrics import face_nme
-from fkp_edge.evaluation.recall import PROPOSALS, hits, label_photographs
 from fkp_edge.model.finder import open_finder
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model

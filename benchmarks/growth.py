@@ -31,7 +31,7 @@ from performance_page import PAGE, fill
 from fkp_edge.core.geometry import crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame, Observation, State
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.device.board import read_board
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.detection.search import InlineSearch

@@ -6,7 +6,7 @@ from typing import Any
 
 from performance_page import PAGE, table
 
-from fkp_edge.report.plots import lines
+from fkp_edge.report import lines
 
 SVG = PAGE.parent / "growth.svg"
 

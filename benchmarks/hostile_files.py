@@ -34,10 +34,10 @@ import numpy as np
 from hostile_inputs import mangled, parsers
 
 from fkp_edge.app.config import RunConfig
-from fkp_edge.core.confined import Worker, WorkerError
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.picture_headers import read_header
 from fkp_edge.core.settings import format_toml, read_toml
+from fkp_edge.core.subprocesses import Worker, WorkerError
 from fkp_edge.data import read_kaggle, read_pts
 from fkp_edge.data.decoder import UPLOADS, Decoder
 from fkp_edge.errors import FkpEdgeError

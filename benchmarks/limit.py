@@ -22,8 +22,7 @@ import numpy as np
 from instructions import Operator, cut_after, read_operators
 from performance_page import PAGE, fill, table
 
-from fkp_edge.bench.pictures import frame_at, record_frames
-from fkp_edge.bench.timeline import Timeline
+from fkp_edge.bench.loops import Timeline, frame_at, record_frames
 from fkp_edge.core.observation import State
 from fkp_edge.device.board import read_board
 from fkp_edge.device.detection.search import SearchSettings, open_search

@@ -52,9 +52,9 @@ if TYPE_CHECKING:
         StreamError,
     )
     from fkp_edge.library.find import demo_picture, find
+    from fkp_edge.library.inputs import load
     from fkp_edge.library.judging import Accuracy, Measurement, benchmark, evaluate, verify
     from fkp_edge.library.making import Conversion, Training, convert, train
-    from fkp_edge.library.models import load
     from fkp_edge.library.results import Face, Pose, Result, TrackResult
     from fkp_edge.library.run import run
     from fkp_edge.library.sources import Results, track
@@ -125,7 +125,7 @@ _PLACES = {
     "library.find": "demo_picture find",
     "library.judging": "Accuracy Measurement benchmark evaluate verify",
     "library.making": "Conversion Training convert train",
-    "library.models": "load",
+    "library.inputs": "load",
     "library.results": "Face Pose Result TrackResult",
     "library.run": "run",
     "library.sources": "Results track",

@@ -23,7 +23,7 @@ from fkp_edge.core.geometry import Crop
 from fkp_edge.core.keypoints import FKP15, IBUG68
 from fkp_edge.data import FaceSet
 from fkp_edge.data.kaggle import COLUMNS
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.model.file import Card
 from fkp_edge.model.shipped import shipped_model
 

@@ -19,7 +19,7 @@ import pytest
 
 from fkp_edge.cli.main import build_parser
 from fkp_edge.data.kaggle import COLUMNS
-from fkp_edge.data.portrait import portrait
+from fkp_edge.data.pictures import portrait
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted({*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("[!.]*/**/README.md")})

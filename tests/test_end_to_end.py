@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.keypoints import FKP15
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.model.shipped import shipped_model
 from fkp_edge.stream import ObservationMessage, connect

@@ -16,7 +16,8 @@ from fkp_edge.app.config import RunConfig, check_config
 from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_options
 from fkp_edge.core.keypoints import IBUG68
 from fkp_edge.core.position import FIELD_OF_VIEW
-from fkp_edge.device.contact_sheet import ContactSheet, check_sheet
+from fkp_edge.core.systemd import Watchdog
+from fkp_edge.device.annotation import ContactSheet, check_sheet
 from fkp_edge.device.detection.search import Search, check_search, open_search
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.sources import (
@@ -35,7 +36,6 @@ from fkp_edge.device.summary import Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.device.tracking.measuring import MeasureSettings, Measuring
-from fkp_edge.device.watchdog import Watchdog
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import find_model
 from fkp_edge.stream.recording.recording import check_recording

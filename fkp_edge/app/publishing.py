@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fkp_edge.app.config import RunConfig, path_or_none
 from fkp_edge.app.defaults import DEFAULT_STREAM
-from fkp_edge.core.closing import Closing
-from fkp_edge.core.effect import Picture, read_effect
+from fkp_edge.core.drawing import Picture, read_effect
+from fkp_edge.core.files import Closing
 from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Face, Frame, Observation
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from fkp_edge.bench.intervals import Floats, median_change, share_difference
 from fkp_edge.bench.records import STAGES, Accuracy, Latency, Loop, Measured, Result
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.comparison import relative_loss
+from fkp_edge.evaluation.metrics import Floats, median_change, share_difference
 
 __all__ = ["BETWEEN_RUNS_PERCENT", "Change", "Changes", "compare"]
 

@@ -3,25 +3,129 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from contextlib import ExitStack
 
 import msgspec
 
-from fkp_edge.bench.pictures import PacedFrames, frame_at, is_camera
 from fkp_edge.bench.receiver import Receiver
 from fkp_edge.bench.records import STAGES, Loop, OpenLoop, latency
-from fkp_edge.bench.timeline import Timeline
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.core.observation import Frame, Observation
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.runtime import Runtime
 from fkp_edge.device.sources import Source, open_source
+from fkp_edge.device.sources.base import Pace
+from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine
-from fkp_edge.errors import SourceError, StreamError
+from fkp_edge.errors import InputError, SourceError, StreamError
 from fkp_edge.model.interpreter import KeypointModel
 from fkp_edge.stream import Hello, LineServer, TcpAddress, encode, from_observation
 
-__all__ = ["RATE", "ClosedLoop", "measure_open_loop"]
+__all__ = [
+    "RATE",
+    "ClosedLoop",
+    "PacedFrames",
+    "Timeline",
+    "frame_at",
+    "is_camera",
+    "measure_open_loop",
+    "record_frames",
+]
+
+MAX_FRAMES = 400
+MAX_OF_A_CAMERA = 60
+MAX_BYTES = 128 * 2**20
+
+
+def is_camera(source: str) -> bool:
+    """Whether `source` names a device whose frames come at its own rate."""
+    return source == "picamera" or source.startswith("v4l2:")
+
+
+def record_frames(source: str) -> list[Frame]:
+    """The first frames of what `source` names: 400 (of a camera 60), or 128 MiB of them.
+
+    Raises:
+        FkpEdgeError: it cannot be opened or read, has none, or is a pipe, which nobody can open twice.
+    """
+    if source.split(":")[0] in ("gray", "yuv420"):
+        raise InputError(f"bench reads its source more than once; expected a camera, file or demo, got {source}")
+    opened = open_source(source, pace=False)
+    frames: list[Frame] = []
+    most, size = MAX_OF_A_CAMERA if is_camera(source) else MAX_FRAMES, 0
+    try:
+        while len(frames) < most and size < MAX_BYTES and (frame := opened.read()) is not None:
+            frames.append(frame)
+            size += frame.grey.nbytes
+    finally:
+        opened.close()
+    if not frames:
+        raise SourceError(f"source {source} ended before its first frame; expected at least one")
+    return frames
+
+
+def frame_at(frames: list[Frame], index: int, captured_ns: int) -> Frame:
+    """Frame `index` of playing `frames` to their end and back again, over and over: nothing jumps."""
+    turn = max(1, 2 * len(frames) - 2)
+    place = index % turn
+    return Frame(frames[place if place < len(frames) else turn - place].grey, captured_ns, index)
+
+
+class PacedFrames(Closing):
+    """A camera that gives `frames` at `rate` a second, each at its time."""
+
+    name = "bench"
+    live = True
+
+    def __init__(self, frames: list[Frame], rate: float) -> None:
+        self._frames = frames
+        self._pace = Pace(rate)
+        self._next = 0
+        self._closed = False
+
+    def read(self) -> Frame | None:
+        """The next frame; its time is when it was due, so that what comes late is seen."""
+        due_ns = self._pace.due_ns(self._next, wait=True)
+        if self._closed:
+            return None
+        frame = frame_at(self._frames, self._next, due_ns)
+        self._next += 1
+        return frame
+
+    def close(self) -> None:
+        """Ends the frames."""
+        self._closed = True
+
+
+class Timeline(StageTimes):
+    """Takes the place of the run's times, which keep no order over stages and only the newest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spans: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.engine_began_ns = 0
+        """Monotonic clock when the engine began with its last frame."""
+
+    def add(self, stage: str, duration_ns: int) -> None:
+        """Notes one duration of `stage`, which ends now."""
+        now = time.monotonic_ns()
+        self._spans[stage].append((now, duration_ns))
+        if stage == "engine":
+            self.engine_began_ns = now - duration_ns
+
+    def add_at(self, stage: str, at_ns: int, duration_ns: int) -> None:
+        """Notes one that belongs to the moment `at_ns`, monotonic clock."""
+        self._spans[stage].append((at_ns, duration_ns))
+
+    def between(self, start_ns: int, end_ns: int) -> dict[str, list[int]]:
+        """Durations, in the order of time, of each stage that belong to `start_ns` to before `end_ns`."""
+        found = {
+            stage: [duration for at, duration in spans if start_ns <= at < end_ns]
+            for stage, spans in self._spans.items()
+        }
+        return {stage: durations for stage, durations in found.items() if durations}
+
 
 RATE = 30.0
 FRAME_NS = round(1e9 / RATE)

@@ -1,8 +1,9 @@
-"""What software ran, and what on this machine may have spoilt the figures."""
+"""What software ran, what on this machine may have spoilt the figures, and work that never changes as a yardstick."""
 
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import cv2
 import numpy as np
 
 import fkp_edge
-from fkp_edge.bench.records import Software
+from fkp_edge.bench.records import Latency, Software, latency
 from fkp_edge.core.subprocesses import run_program
 from fkp_edge.device.board import Board
 from fkp_edge.model.runtimes import find_runtime
 
-__all__ = ["read_software", "warnings"]
+__all__ = ["Reference", "read_software", "warnings"]
 
 BUSY_SHARE = 0.3
 """Of the cores, runnable before the measurement begins: others are at work."""
@@ -64,3 +65,25 @@ def warnings(before: Board, after: Board, load_before: float) -> Sequence[str]:
     if load_before > BUSY_SHARE * max(after.cores, 1):
         said.append(f"others were at work: {load_before:.1f} programs in the minute before, on {after.cores} cores")
     return said
+
+
+TURN_S = 0.05
+
+
+class Reference:
+    """Blurs one picture of noise, 640x480, over and over, on one thread."""
+
+    def __init__(self) -> None:
+        self._picture = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)
+        self._durations: list[int] = []
+
+    def work(self) -> None:
+        """A turn."""
+        end = time.perf_counter_ns() + round(TURN_S * 1e9)
+        while (start := time.perf_counter_ns()) < end:
+            cv2.GaussianBlur(self._picture, (9, 9), 2)
+            self._durations.append(time.perf_counter_ns() - start)
+
+    def figures(self) -> Latency:
+        """Of all turns so far, at least one."""
+        return latency(self._durations)

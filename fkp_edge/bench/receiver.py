@@ -13,7 +13,7 @@ import time
 
 import msgspec
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.client.connection import connect
 from fkp_edge.stream.protocol.messages import ObservationMessage

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from fkp_edge import report as pages
 from fkp_edge.bench.records import STAGES, Accuracy, Latency, Loop, Measured, Result
 from fkp_edge.core.files import write_whole
 from fkp_edge.errors import InputError
-from fkp_edge.report import pages
-from fkp_edge.report.pages import Section, Table
-from fkp_edge.report.plots import Bar, bars, lines
+from fkp_edge.report import Bar, Section, Table, bars, lines
 
 __all__ = ["SUFFIXES", "check_report", "html_page", "markdown", "sections", "write_report"]
 

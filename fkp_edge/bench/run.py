@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from fkp_edge.bench.accuracy import measure_accuracy
-from fkp_edge.bench.loops import ClosedLoop, measure_open_loop
-from fkp_edge.bench.machine import read_software, warnings
-from fkp_edge.bench.pictures import record_frames
+from fkp_edge.bench.loops import ClosedLoop, measure_open_loop, record_frames
+from fkp_edge.bench.machine import Reference, read_software, warnings
 from fkp_edge.bench.records import Accuracy, Latency, Loop, Measured, Result, Start, latency
-from fkp_edge.bench.reference import Reference
 from fkp_edge.bench.start import watch_run
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.observation import Frame

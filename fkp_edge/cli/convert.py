@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fkp_edge.cli.terminal import desktop_stderr, to_json
-from fkp_edge.convert.inputs import check_free, check_inputs
-from fkp_edge.convert.recipe import ConvertRecipe
+from fkp_edge.convert.recipe import ConvertRecipe, check_free, check_inputs
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.settings import read_toml
 from fkp_edge.errors import InputError

@@ -16,11 +16,9 @@ from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import load_one, read_kaggle_test
-from fkp_edge.data.competition import fetch_competition
-from fkp_edge.data.description import Description
+from fkp_edge.data.competition import fetch_competition, read_lookup, submission
+from fkp_edge.data.description import Description, draw_overview, draw_samples
 from fkp_edge.data.description import describe as describe_faces
-from fkp_edge.data.overview import draw_overview, draw_samples
-from fkp_edge.data.submission import read_lookup, submission
 from fkp_edge.errors import InputError
 
 __all__ = ["data"]

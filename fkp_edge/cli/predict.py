@@ -18,8 +18,7 @@ from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Face
 from fkp_edge.data import find_pictures
 from fkp_edge.data.decoder import Decoder
-from fkp_edge.data.file_kinds import VIDEOS
-from fkp_edge.data.pictures import decode_picture
+from fkp_edge.data.pictures import VIDEOS, decode_picture
 from fkp_edge.device.annotation import follow_video
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.errors import InputError, SourceError

@@ -15,8 +15,8 @@ import msgspec
 from fkp_edge.app.config import RunConfig
 from fkp_edge.app.live import plan_run, run_live
 from fkp_edge.cli.terminal import print_result, quiet_runtime
-from fkp_edge.core.journal import CameraLog, is_journal, log_to_journal
 from fkp_edge.core.settings import format_toml, parse_settings, read_values
+from fkp_edge.core.systemd import CameraLog, is_journal, log_to_journal
 from fkp_edge.device.summary import StatusLine, Summary
 
 __all__ = ["IN_TABLES", "read_run_config", "run"]

@@ -42,7 +42,7 @@ def open_standard_files() -> None:
 
 def print_error(error: Exception | str) -> None:
     """One line on stderr, whatever the text holds."""
-    from fkp_edge.core.journal import is_journal, with_level
+    from fkp_edge.core.systemd import is_journal, with_level
 
     line = f"fkp-edge: error: {' '.join(str(error).split())}"
     print(with_level(line, logging.ERROR) if is_journal(sys.stderr) else line, file=sys.stderr)

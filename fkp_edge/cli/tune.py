@@ -13,8 +13,7 @@ import numpy as np
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.settings import format_toml
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
-from fkp_edge.device.tune import Followed, Setting, knee, sweep
-from fkp_edge.device.tune_plot import plot
+from fkp_edge.device.tune import Followed, Setting, knee, plot, sweep
 from fkp_edge.errors import InputError
 from fkp_edge.stream.protocol.messages import FaceMessage, Hello
 from fkp_edge.stream.recording.recording import read_recording

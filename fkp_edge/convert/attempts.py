@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.convert.cards import keypoint_model
-from fkp_edge.convert.faces import Faces, load_faces
 from fkp_edge.convert.load import Network, load_network
 from fkp_edge.convert.qat import quantisation_aware, settle_ranges
 from fkp_edge.convert.quantize import LayerError, calibration_crops, layer_errors, qat_to_int8, to_float, to_int8
 from fkp_edge.convert.recipe import ConvertRecipe
 from fkp_edge.convert.report import FOUND_SCORE
-from fkp_edge.convert.tune import Task, prepare_task, tune
+from fkp_edge.convert.tune import Faces, Task, load_faces, prepare_task, tune
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError

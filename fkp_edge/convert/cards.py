@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fkp_edge.convert.load import Network
 from fkp_edge.core.geometry import CROP_SIZE, Crop, box_around, crop_from_box, crop_from_labels, extract
 from fkp_edge.core.keypoints import FKP15, Points
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.model.file import Card, GoldenCase, ModelFile
 from fkp_edge.model.interpreter import KeypointModel, list_operators
 

@@ -14,21 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
+from fkp_edge import report as pages
 from fkp_edge.convert.channels import count_macs
-from fkp_edge.convert.inputs import save_passed
 from fkp_edge.convert.quantize import all_int8, converted, frozen_converter
-from fkp_edge.convert.recipe import ConvertRecipe
+from fkp_edge.convert.recipe import ConvertRecipe, save_passed
 from fkp_edge.core.files import write_whole
 from fkp_edge.data import Scene, read_picture
-from fkp_edge.data.portrait import portrait
+from fkp_edge.data.pictures import portrait
 from fkp_edge.errors import InputError
-from fkp_edge.evaluation.recall import PROPOSALS, LabelledPhotograph, hits, label_photographs
+from fkp_edge.evaluation.evaluate import PROPOSALS, LabelledPhotograph, hits, label_photographs
 from fkp_edge.model.file import Card, ModelFile, encode_model_file
 from fkp_edge.model.finder import FinderModel
-from fkp_edge.model.finder_cases import FinderCase
-from fkp_edge.model.finder_maps import INPUT_SIZE, letterbox
+from fkp_edge.model.finder_maps import INPUT_SIZE, FinderCase, letterbox
 from fkp_edge.model.interpreter import list_operators
-from fkp_edge.report import pages
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
 from fkp_edge.train.description import read_description

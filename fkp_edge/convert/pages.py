@@ -16,14 +16,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from fkp_edge import report as pages
 from fkp_edge.convert.report import Report, sections
 from fkp_edge.core.drawing import draw_points, sheet
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.keypoints import Points
 from fkp_edge.evaluation.comparison import LabelledCrops, worst
 from fkp_edge.evaluation.metrics import face_nme
-from fkp_edge.report import pages
-from fkp_edge.report.pages import Section
+from fkp_edge.report import Section
 
 __all__ = ["draw_worst", "html_page", "markdown", "write_report"]
 

@@ -8,7 +8,7 @@ import msgspec
 
 from fkp_edge.convert.quantize import LayerError
 from fkp_edge.evaluation.comparison import Comparison, Loss
-from fkp_edge.report.pages import Section, Table
+from fkp_edge.report import Section, Table
 
 __all__ = ["Attempt", "Report", "Size", "Step", "sections"]
 

@@ -13,10 +13,10 @@ import numpy as np
 from fkp_edge.convert.attempts import Candidate, Job, candidates
 from fkp_edge.convert.cards import card_of, golden_cases, keypoint_model
 from fkp_edge.convert.channels import count_macs
-from fkp_edge.convert.inputs import save_passed
 from fkp_edge.convert.load import Network
 from fkp_edge.convert.prune import prune
 from fkp_edge.convert.quantize import to_float
+from fkp_edge.convert.recipe import save_passed
 from fkp_edge.convert.report import Attempt, Report, Size, Step
 from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError

@@ -1,4 +1,4 @@
-"""Files read and written so that nothing is half of it: never more than is expected, never half a file."""
+"""Bounded reads, atomic writes, and the base of what a `with` block closes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Self
 
 from fkp_edge.errors import InputError
 
-__all__ = ["NotSyncedError", "move", "read_bounded", "write_whole"]
+__all__ = ["Closing", "NotSyncedError", "move", "read_bounded", "write_whole"]
 
 
 class NotSyncedError(InputError):
@@ -169,3 +170,17 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+class Closing:
+    """Closed when its `with` block ends."""
+
+    def close(self) -> None:
+        """Twice is fine."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from fkp_edge.core.keypoints import FKP15, Schema
 from fkp_edge.data.faceset import FaceSet
-from fkp_edge.data.file_kinds import kind_of
 from fkp_edge.data.ibug import Scene, read_ibug_folder, read_pts, read_scenes
 from fkp_edge.data.kaggle import read_kaggle, read_kaggle_test
 from fkp_edge.data.muct import MUCT_COLUMNS, read_muct
-from fkp_edge.data.pictures import find_pictures, read_picture
+from fkp_edge.data.pictures import find_pictures, kind_of, read_picture
 from fkp_edge.errors import InputError
 
 __all__ = [

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import struct
+import sys
 import time
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.core.confined import Worker, WorkerError
 from fkp_edge.core.picture_headers import Claim, read_header
-from fkp_edge.data.decoding import ANSWER, QUESTION
+from fkp_edge.core.subprocesses import Worker, WorkerError, confine, limit_next
 from fkp_edge.errors import InputError
 
-__all__ = ["FILES", "UPLOADS", "Decoded", "Decoder", "Limits", "check_claim"]
+__all__ = ["ANSWER", "FILES", "QUESTION", "UPLOADS", "Decoded", "Decoder", "Limits", "check_claim", "main"]
 
 WANTED_SIDE = 2560
 """A JPEG is reduced as long as its longer side keeps so many pixels: twice what the search looks at."""
@@ -57,7 +60,7 @@ class Decoder:
 
     def __init__(self, limits: Limits = FILES) -> None:
         self._limits = limits
-        self._worker = Worker("fkp_edge.data.decoding")
+        self._worker = Worker("fkp_edge.data.decoder")
 
     def __repr__(self) -> str:
         return f"<Decoder {self._worker!r}>"
@@ -129,3 +132,44 @@ def check_claim(claim: Claim, limits: Limits, *, reduces: bool) -> int:
     if claim.work > limits.work:
         raise InputError(f"its {size} come in {claim.work // claim.pixels} scans; expected a JPEG with fewer")
     return factor
+
+
+QUESTION = struct.Struct("<QQdii")
+"""Bytes that follow, bytes of memory, CPU seconds, whether in colour, by how much it is reduced."""
+ANSWER = struct.Struct("<III")
+"""Height, width, channels of the pixels that follow; all 0 where it is no picture."""
+FLAGS = {
+    (0, 1): cv2.IMREAD_GRAYSCALE,
+    (0, 2): cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    (0, 4): cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    (0, 8): cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    (1, 1): cv2.IMREAD_COLOR,
+    (1, 2): cv2.IMREAD_REDUCED_COLOR_2,
+    (1, 4): cv2.IMREAD_REDUCED_COLOR_4,
+    (1, 8): cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+def main(parent: int) -> None:
+    """Answers until stdin ends."""
+    confine(parent)
+    cv2.setNumThreads(1)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a decoder that prints must not write into the answers
+    while len(head := sys.stdin.buffer.read(QUESTION.size)) == QUESTION.size:
+        length, memory, cpu_s, color, factor = QUESTION.unpack(head)
+        coded = sys.stdin.buffer.read(length)
+        limit_next(memory, cpu_s)
+        try:
+            picture = cv2.imdecode(np.frombuffer(coded, np.uint8), FLAGS[color, factor])
+        except (cv2.error, MemoryError):
+            picture = None
+        del coded
+        if picture is None or picture.dtype != np.uint8:
+            answers.write(ANSWER.pack(0, 0, 0))
+        else:
+            channels = picture.shape[2] if picture.ndim == 3 else 1
+            answers.write(ANSWER.pack(*picture.shape[:2], channels))
+            answers.write(np.ascontiguousarray(picture).data.cast("B"))
+        answers.flush()
+        del picture

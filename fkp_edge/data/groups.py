@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from fkp_edge.data.kaggle import read_header_row, table_rows
 from fkp_edge.data.pictures import find_pictures
-from fkp_edge.data.tables import read_header_row, table_rows
 from fkp_edge.errors import InputError
 
 __all__ = ["AGE_GENDER_RACE", "GroupedPictures", "held_out", "person_named", "read_groups"]

@@ -12,8 +12,8 @@ import numpy as np
 
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.faceset import FaceSet
+from fkp_edge.data.kaggle import table_rows
 from fkp_edge.data.pictures import Pictures
-from fkp_edge.data.tables import table_rows
 from fkp_edge.errors import InputError
 
 __all__ = ["MUCT_COLUMNS", "MUCT_POINTS", "read_muct"]

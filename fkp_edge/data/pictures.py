@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import overload
 
@@ -11,11 +13,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.files import read_bounded
+from fkp_edge.core.keypoints import FKP15, Points
 from fkp_edge.core.picture_headers import read_header
 from fkp_edge.data.decoder import FILES, Decoded, Decoder, check_claim
 from fkp_edge.errors import InputError
 
-__all__ = ["PICTURE_SUFFIXES", "Pictures", "decode_bytes", "decode_picture", "find_pictures", "read_picture"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "VIDEOS",
+    "Pictures",
+    "decode_bytes",
+    "decode_picture",
+    "find_pictures",
+    "kind_of",
+    "portrait",
+    "portrait_points",
+    "read_picture",
+]
+
+HEAD_BYTES = 512
+BY_SUFFIX = {
+    ".pts": "the points of one picture",
+    ".keras": "a network before its conversion",
+    ".h5": "a network before its conversion",
+    ".toml": "a recipe or configuration",
+    ".jsonl": "a recording of points",
+    ".gz": "a compressed file",
+}
+VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"})
+PLAYLIST = b"#EXTM3U"
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+
+
+def kind_of(path: Path) -> str:
+    """What the file at `path` is, such as "a model file" or "a text file"; reads its first bytes, follows its name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        return f"not to be read ({error.strerror or error})"
+    if not head:
+        return "an empty file"
+    if head[4:8] == b"TFL3":
+        return "a model file"
+    suffix = path.suffix.lower()
+    if suffix in BY_SUFFIX:
+        return BY_SUFFIX[suffix]
+    if head.translate(None, _CONTROLS) == head and not head.startswith(PLAYLIST):
+        return "a text file"
+    if suffix in PICTURE_SUFFIXES:
+        return "a picture"
+    return "a video" if suffix in VIDEOS else "a file of an unknown kind"
+
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
 MAX_BYTES = 64 * 2**20
@@ -105,3 +154,18 @@ class Pictures(Sequence[NDArray[np.uint8]]):
         if isinstance(index, slice):
             return Pictures(self._paths[index])
         return read_picture(self._paths[index])
+
+
+_FOLDER = resources.files("fkp_edge.data")
+
+
+def portrait() -> NDArray[np.uint8]:
+    """The portrait, (512, 512, 3) BGR."""
+    coded = np.frombuffer((_FOLDER / "eileen_collins.jpg").read_bytes(), np.uint8)
+    return cv2.imdecode(coded, cv2.IMREAD_COLOR)  # type: ignore[return-value]
+
+
+def portrait_points() -> Points:
+    """Its 15 points (FKP15) as a person marked them: (15, 2) pixels."""
+    marked = json.loads((_FOLDER / "eileen_collins.json").read_text())["points"]
+    return np.array([marked[name] for name in FKP15.names], np.float32)

@@ -12,8 +12,7 @@ from msgspec import Meta
 
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.core.settings import Settings
-from fkp_edge.device.capture import Capture
-from fkp_edge.device.frame_filter import LARGEST, SMALLEST, FrameFilter
+from fkp_edge.device.capture import LARGEST, SMALLEST, Capture, FrameFilter
 from fkp_edge.device.sources import Source
 from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.errors import SourceError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,13 +21,27 @@ from fkp_edge.core.geometry import (
     iou,
     tracked_crop,
 )
-from fkp_edge.core.keypoints import Points, Schema, from_ibug68
+from fkp_edge.core.keypoints import IBUG68, Points, Schema, from_ibug68
 from fkp_edge.data import FaceSet, Scene, read_picture
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.metrics import face_nme, roc_auc, summarise
 from fkp_edge.model.interpreter import KeypointModel
 
-__all__ = ["MATCH", "CropKind", "Evaluation", "Propose", "evaluate", "evaluate_scenes", "judge_boxes"]
+__all__ = [
+    "MATCH",
+    "PROPOSALS",
+    "CropKind",
+    "Evaluation",
+    "LabelledPhotograph",
+    "Propose",
+    "ProposeCrops",
+    "evaluate",
+    "evaluate_scenes",
+    "hits",
+    "judge_boxes",
+    "label_photographs",
+    "recall",
+]
 
 CropKind = Literal["gt", "haar", "jitter"]
 Propose = Callable[[NDArray[np.uint8]], Sequence[Box]]
@@ -200,3 +214,52 @@ def _match(reported: list[Points], labelled: list[Points], ignore: Sequence[Box]
     near = [box_around(crop_from_labels(points, schema)) for points in labelled]
     boxes = [box_around(crop_from_track(reported[i], schema.mean_shape)) for i in free]
     return hits, sum(not is_face for _, is_face in judge_boxes(boxes, near, ignore))
+
+
+PROPOSALS = 5
+"""Proposals a photograph that count: as many as the search verifies at once."""
+
+ProposeCrops = Callable[[NDArray[np.uint8], int], Sequence[Crop]]
+"""A grey picture (H, W) and a number -> at most so many crops, the best first."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPhotograph:
+    """A photograph in memory with the boxes of its annotated faces."""
+
+    picture: NDArray[np.uint8]
+    """(H, W) grey."""
+    faces: tuple[Box, ...]
+    ignore: tuple[Box, ...]
+    """Faces that nobody annotated: a proposal on one of them takes none of the places."""
+
+
+def label_photographs(scenes: Iterable[Scene]) -> list[LabelledPhotograph]:
+    """The photographs of `scenes` with their faces' boxes, as the keypoint network's crops frame them."""
+    return [
+        LabelledPhotograph(
+            read_picture(scene.path),
+            tuple(box_around(crop_from_labels(face, IBUG68)) for face in scene.faces),
+            scene.ignore,
+        )
+        for scene in scenes
+    ]
+
+
+def hits(photograph: LabelledPhotograph, propose: ProposeCrops, *, most: int = PROPOSALS) -> list[bool]:
+    """Of each annotated face, whether one of the first `most` proposals frames it."""
+    crops = propose(photograph.picture, most + len(photograph.ignore))
+    boxes = [box_around(crop) for crop in crops]
+    others = [
+        box
+        for box in boxes
+        if any(iou(box, face) >= MATCH for face in photograph.faces)
+        or not any(iou(box, known) > MATCH for known in photograph.ignore)
+    ]
+    return [any(iou(box, face) >= MATCH for box in others[:most]) for face in photograph.faces]
+
+
+def recall(photographs: Sequence[LabelledPhotograph], propose: ProposeCrops, *, most: int = PROPOSALS) -> float:
+    """Share of the annotated faces that one of the first `most` proposals of their photograph frames; 0 of none."""
+    found = [hit for photograph in photographs for hit in hits(photograph, propose, most=most)]
+    return float(np.mean(found)) if found else 0.0

@@ -7,6 +7,7 @@ NME: mean over the labelled points of a face of the distance, divided by the dis
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 from fkp_edge.core.keypoints import Schema
 
 __all__ = [
+    "Floats",
     "bootstrap_interval",
     "bootstrap_ratio",
     "ced_auc",
     "face_nme",
+    "median_change",
     "point_distances",
     "roc_auc",
+    "share_difference",
     "summarise",
     "wilson_interval",
 ]
@@ -147,3 +151,30 @@ def summarise(
         "mae_px": float(np.nanmean(offsets)),
         "per_point_percent": {name: 100 * float(v) for name, v in zip(schema.names, per_point, strict=True)},
     }
+
+
+LEAST = 1e-6
+"""Below what is saved: a median of 0 divides nothing."""
+
+
+def median_change(before: Sequence[float], after: Sequence[float]) -> Floats:
+    """Of the change of the median, percent: values of both drawn anew (Efron, 1979)."""
+    rng = np.random.default_rng(0)
+    draws = []
+    for found in (before, after):
+        values = np.array(found)
+        draws.append(np.median(values[rng.integers(0, len(values), (DRAWS, len(values)))], axis=1))
+    ratios = draws[1] / np.maximum(draws[0], LEAST)
+    return np.asarray(100 * (np.percentile(ratios, [2.5, 97.5]) - 1), np.float64)
+
+
+def share_difference(before: tuple[int, int], after: tuple[int, int]) -> Floats:
+    """Of the share after less the share before, each a count and what it is of (Newcombe, 1998, method 10)."""
+    first, second = (count / of for count, of in (before, after))
+    (low, high), (low_after, high_after) = wilson_interval(*before), wilson_interval(*after)
+    return np.array(
+        [
+            second - first - math.hypot(second - low_after, high - first),
+            second - first + math.hypot(high_after - second, first - low),
+        ]
+    )

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Face as SeenFace
-from fkp_edge.data.portrait import portrait
+from fkp_edge.data.pictures import portrait
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.tracking.pose import head_pose
 from fkp_edge.errors import InputError
-from fkp_edge.library.models import ModelLike, load
-from fkp_edge.library.pictures import Colors, PictureLike, as_picture, to_grey
+from fkp_edge.library.inputs import Colors, ModelLike, PictureLike, as_picture, load, to_grey
 from fkp_edge.library.results import Face, Pose, Result, as_face
 from fkp_edge.model.interpreter import KeypointModel
 from fkp_edge.model.shipped import find_model

@@ -18,7 +18,7 @@ from fkp_edge.device.sources import resolve_auto
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import CropKind
 from fkp_edge.evaluation.evaluate import evaluate as evaluate_model
-from fkp_edge.library.models import ModelLike, load
+from fkp_edge.library.inputs import ModelLike, load
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import find_model
 from fkp_edge.model.verify import Verification

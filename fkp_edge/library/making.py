@@ -173,8 +173,7 @@ def convert(
         MissingPartError: TensorFlow is not installed; the text says what to install.
     """
     from fkp_edge.convert.attempts import prepare_job
-    from fkp_edge.convert.inputs import check_free
-    from fkp_edge.convert.recipe import ConvertRecipe
+    from fkp_edge.convert.recipe import ConvertRecipe, check_free
     from fkp_edge.convert.run import convert as convert_job
 
     out = Path(out)

@@ -23,7 +23,7 @@ from fkp_edge.core.observation import Face as SeenFace
 from fkp_edge.core.position import Position
 from fkp_edge.data.pictures import PICTURE_SUFFIXES
 from fkp_edge.errors import InputError
-from fkp_edge.library.pictures import Colors, Picture, to_bgr
+from fkp_edge.library.inputs import Colors, Picture, to_bgr
 
 __all__ = ["Face", "Pose", "Result", "TrackResult", "as_face"]
 

@@ -9,7 +9,7 @@ from functools import partial
 from os import PathLike, fspath
 from typing import Self
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.detection.search import SearchSettings, open_search
@@ -26,8 +26,7 @@ from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.device.tracking.measuring import MeasureSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
-from fkp_edge.library.models import ModelLike, load
-from fkp_edge.library.pictures import Picture
+from fkp_edge.library.inputs import ModelLike, Picture, load
 from fkp_edge.library.results import TrackResult
 from fkp_edge.library.tracker import as_result, chosen, switched
 

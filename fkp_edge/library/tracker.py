@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.core.keypoints import Schema
 from fkp_edge.core.observation import Frame, Observation
 from fkp_edge.core.settings import Settings, parse_settings
@@ -18,8 +18,7 @@ from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.device.tracking.measuring import MeasureSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.errors import InputError
-from fkp_edge.library.models import ModelLike, load
-from fkp_edge.library.pictures import Colors, Picture, as_frame, check_colors, to_grey
+from fkp_edge.library.inputs import Colors, ModelLike, Picture, as_frame, check_colors, load, to_grey
 from fkp_edge.library.results import TrackResult, as_face
 
 __all__ = ["Tracker", "as_result", "chosen", "switched"]

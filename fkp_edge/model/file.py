@@ -22,7 +22,7 @@ from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import Box
 from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError, ModelFileError
-from fkp_edge.model.finder_cases import FinderCase, finder_arrays, read_finder_cases
+from fkp_edge.model.finder_maps import FinderCase, finder_arrays, read_finder_cases
 from fkp_edge.model.tail import NoTailError, TailError, open_tail, read_arrays, read_member
 
 __all__ = [

@@ -1,15 +1,11 @@
-"""What a finder network sees and says: the letterboxed frame, its maps, and crops decoded from them.
-
-A finder looks at a whole grey frame, reduced into `INPUT_SIZE` with the border repeated around it, and gives two maps,
-one for small and one for large faces. A cell of a map says whether the middle of a face's crop lies there, and where
-exactly, how large and how turned that crop is: six numbers, decoded here with NumPy alone.
-"""
+"""What a finder network sees and says: the letterboxed frame, its maps, crops decoded from them, golden cases."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +13,19 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop
 
-__all__ = ["INPUT_SIZE", "LEAST", "LEVELS", "Letterbox", "Level", "Proposal", "decode_maps", "letterbox"]
+__all__ = [
+    "INPUT_SIZE",
+    "LEAST",
+    "LEVELS",
+    "FinderCase",
+    "Letterbox",
+    "Level",
+    "Proposal",
+    "decode_maps",
+    "finder_arrays",
+    "letterbox",
+    "read_finder_cases",
+]
 
 INPUT_SIZE = (160, 128)
 """Width and height of what the network sees, pixels. A 4:3 frame fills 160x120 of it."""
@@ -127,3 +135,42 @@ def _overlap(a: Crop, b: Crop) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     return width * height / (a.side**2 + b.side**2 - width * height)
+
+
+RAW = ("fine_heat", "fine_shape", "coarse_heat", "coarse_shape")
+
+
+@dataclass(frozen=True, eq=False)
+class FinderCase:
+    """One frame and what each stage made of it."""
+
+    frame: NDArray[np.uint8]
+    """(H, W)."""
+    pixels: NDArray[np.uint8]
+    """(128, 160): `letterbox` of the frame."""
+    raw: tuple[NDArray[Any], ...]
+    """The maps as the network gives them, in its own type."""
+    proposals: NDArray[np.float32]
+    """(N, 5): x, y, side, roll in radians and score of each proposal, frame pixels, the best first."""
+
+
+def finder_arrays(cases: tuple[FinderCase, ...]) -> dict[str, NDArray[Any]]:
+    """The arrays that hold `cases`, by the names that `read_finder_cases` reads."""
+    arrays: dict[str, NDArray[Any]] = {"count": np.array(len(cases))}
+    for i, case in enumerate(cases):
+        arrays |= {f"frame{i}": case.frame, f"pixels{i}": case.pixels, f"proposals{i}": case.proposals}
+        arrays |= {f"{name}{i}": array for name, array in zip(RAW, case.raw, strict=True)}
+    return arrays
+
+
+def read_finder_cases(arrays: Mapping[str, NDArray[Any]]) -> tuple[FinderCase, ...]:
+    """The cases in `arrays`; KeyError where one is missing."""
+    return tuple(
+        FinderCase(
+            frame=arrays[f"frame{i}"],
+            pixels=arrays[f"pixels{i}"],
+            raw=tuple(arrays[f"{name}{i}"] for name in RAW),
+            proposals=arrays[f"proposals{i}"],
+        )
+        for i in range(int(arrays["count"]))
+    )

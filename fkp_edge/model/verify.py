@@ -14,8 +14,7 @@ from fkp_edge.core.geometry import CROP_SIZE, crop_from_box, extract
 from fkp_edge.errors import ModelFileError
 from fkp_edge.model.file import GoldenCase
 from fkp_edge.model.finder import FinderModel, Maps
-from fkp_edge.model.finder_cases import FinderCase
-from fkp_edge.model.finder_maps import INPUT_SIZE, Proposal, letterbox
+from fkp_edge.model.finder_maps import INPUT_SIZE, FinderCase, Proposal, letterbox
 from fkp_edge.model.interpreter import Arithmetic, KeypointModel
 
 __all__ = ["STAGES", "TOLERANCES", "Difference", "Tolerance", "Verification", "verify"]

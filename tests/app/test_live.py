@@ -13,7 +13,7 @@ from fkp_edge.app import live
 from fkp_edge.app.config import RunConfig
 from fkp_edge.app.publishing import PageFinder
 from fkp_edge.cli.main import main
-from fkp_edge.data.portrait import portrait
+from fkp_edge.data.pictures import portrait
 from fkp_edge.device.sources import FakeCamera
 from fkp_edge.errors import MissingPartError
 from fkp_edge.model.file import ModelFile

@@ -21,7 +21,7 @@ import pytest
 from fkp_edge.core.geometry import Crop, crop_from_labels, extract
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.kaggle import COLUMNS
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.stream import ObservationMessage, connect
 
 HERE = Path(__file__).parent

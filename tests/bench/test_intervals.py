@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fkp_edge.bench.intervals import median_change, share_difference, wilson
+from fkp_edge.evaluation.metrics import median_change, share_difference, wilson_interval
 
 
-def test_wilsons_interval():  # Newcombe, Statistics in Medicine 17 (1998), 857-872, table I, method 3
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+def test_wilson_intervals_interval():  # Newcombe, Statistics in Medicine 17 (1998), 857-872, table I, method 3
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
 
 
 def test_newcombes_interval():  # the same volume, 873-890, table II, method 10

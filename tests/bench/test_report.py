@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from fkp_edge.bench.compare import compare
 from fkp_edge.bench.records import Result, read_result
 from fkp_edge.bench.report import check_report, html_page, markdown, sections, write_report
-from fkp_edge.bench.terminal import changes_table, terminal
+from fkp_edge.cli.bench import changes_table, terminal
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.comparison import Comparison, Loss
-from fkp_edge.report.plots import bars, lines
+from fkp_edge.report import bars, lines
 
 
 def test_every_figure_stands_with_its_machine(make_result):

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from fkp_edge.bench.accuracy import measure_accuracy
-from fkp_edge.bench.pictures import PacedFrames, frame_at, record_frames
+from fkp_edge.bench.loops import PacedFrames, Timeline, frame_at, record_frames
 from fkp_edge.bench.records import Result
 from fkp_edge.bench.run import Plan
 from fkp_edge.bench.start import watch_run
-from fkp_edge.bench.timeline import Timeline
 from fkp_edge.cli.main import main
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError, SourceError

@@ -12,7 +12,7 @@ import pytest
 from fkp_edge.core.geometry import HAAR_JITTER, crop_from_labels, extract, jittered
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data.kaggle import COLUMNS
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 
 
 def write_faces(path: Path, rows: int, seed: int) -> None:

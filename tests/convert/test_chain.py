@@ -14,7 +14,7 @@ import pytest
 
 from fkp_edge.core.geometry import crop_from_track
 from fkp_edge.core.keypoints import FKP15, IBUG68
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.model.interpreter import open_model
 
 pytest.importorskip("tensorflow_model_optimization", reason="needs fkp-edge[convert]")

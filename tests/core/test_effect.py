@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.core.effect import GLASSES, draw_glasses, place, read_effect
+from fkp_edge.core.drawing import GLASSES, draw_glasses, place, read_effect
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.errors import InputError

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkp_edge.core.journal import CameraLog, is_journal, with_level
 from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.core.systemd import CameraLog, is_journal, with_level
 
 FRAME = Frame(np.zeros((48, 64), np.uint8), 0, 0)
 

@@ -17,9 +17,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.core.confined import Worker
-from fkp_edge.data.decoder import FILES, UPLOADS, Decoder
-from fkp_edge.data.decoding import ANSWER, QUESTION
+from fkp_edge.core.subprocesses import Worker
+from fkp_edge.data.decoder import ANSWER, FILES, QUESTION, UPLOADS, Decoder
 from fkp_edge.data.pictures import decode_picture
 from fkp_edge.errors import InputError
 
@@ -110,7 +109,7 @@ def refused(decoder: Decoder, bomb: bytes) -> None:
 @pytest.mark.parametrize(("memory", "height"), [(64 * 2**20, 4000), (2**20, 0)])
 def test_memory_beyond_the_limit_is_not_had(memory: int, height: int) -> None:
     whole = coded(".jpg", np.zeros((4000, 4000), np.uint8))
-    with Worker("fkp_edge.data.decoding") as worker:
+    with Worker("fkp_edge.data.decoder") as worker:
         head = bytearray(ANSWER.size)
         worker.ask([QUESTION.pack(len(whole), memory, 10.0, 0, 1), whole], timeout_s=30)
         worker.answer(memoryview(head), time.monotonic() + 30)
@@ -166,7 +165,7 @@ def test_closing_ends_who_waits() -> None:
 
 PARENT = """
 import os, signal, sys
-from fkp_edge.core.confined import Worker
+from fkp_edge.core.subprocesses import Worker
 from fkp_edge.data.decoder import Decoder
 decoder = Decoder()
 decoder.decode(bytes.fromhex(sys.argv[1]))

@@ -11,8 +11,7 @@ import pytest
 from fkp_edge.cli.main import main
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
-from fkp_edge.data.description import describe
-from fkp_edge.data.overview import draw_overview, draw_samples
+from fkp_edge.data.description import describe, draw_overview, draw_samples
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 
 from fkp_edge.core.geometry import crop_from_labels, crop_from_track
 from fkp_edge.core.keypoints import FKP15
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 
 
 def test_portrait_is_in_color():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fkp_edge.cli.main import main
+from fkp_edge.data.competition import Wanted, read_lookup, submission
 from fkp_edge.data.kaggle import COLUMNS, read_kaggle, read_kaggle_test
-from fkp_edge.data.submission import Wanted, read_lookup, submission
 from fkp_edge.errors import InputError
 
 PIXELS = " ".join(["7"] * 96 * 96)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fkp_edge.data.tables import MAX_CELL, MAX_LINE, MAX_ROWS, read_header_row, table_rows
+from fkp_edge.data.kaggle import MAX_CELL, MAX_LINE, MAX_ROWS, read_header_row, table_rows
 from fkp_edge.errors import InputError
 
 

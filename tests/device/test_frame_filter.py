@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.observation import Frame
-from fkp_edge.device.frame_filter import LARGEST, OLDEST_NS, SMALLEST, FrameFilter
+from fkp_edge.device.capture import LARGEST, OLDEST_NS, SMALLEST, FrameFilter
 
 GREY = np.zeros((48, 64), np.uint8)
 NOW = 10**15

@@ -19,8 +19,8 @@ import pytest
 from fkp_edge.core.geometry import crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Face, Frame, Observation, State
-from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.device.contact_sheet import ContactSheet
+from fkp_edge.data.pictures import portrait, portrait_points
+from fkp_edge.device.annotation import ContactSheet
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.summary import StatusLine, Summary

@@ -16,8 +16,7 @@ from fkp_edge.app.config import RunConfig
 from fkp_edge.cli.main import main
 from fkp_edge.core.observation import Face, Observation, State
 from fkp_edge.core.settings import parse_settings
-from fkp_edge.device.tune import Followed, Setting, knee, sweep
-from fkp_edge.device.tune_plot import GREEN, ORANGE, RED, plot
+from fkp_edge.device.tune import GREEN, ORANGE, RED, Followed, Setting, knee, plot, sweep
 from fkp_edge.errors import InputError
 from fkp_edge.stream import Hello, encode, from_observation
 from fkp_edge.stream.recording.recording import Recording

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.observation import Frame, Observation, State
-from fkp_edge.device.watchdog import Watchdog
+from fkp_edge.core.systemd import Watchdog
 
 FRAME = Frame(np.zeros((48, 64), np.uint8), 0, 0)
 SEEN = Observation(0, 0, State.SEARCHING)

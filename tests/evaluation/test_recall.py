@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fkp_edge.core.geometry import Crop, box_around
-from fkp_edge.evaluation.recall import LabelledPhotograph, hits, recall
+from fkp_edge.evaluation.evaluate import LabelledPhotograph, hits, recall
 
 FACE, OTHER, STRANGER = Crop(50, 50, 20), Crop(150, 50, 30), Crop(250, 50, 30)
 PHOTOGRAPH = LabelledPhotograph(

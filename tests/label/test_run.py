@@ -12,7 +12,7 @@ from fkp_edge.cli.main import main
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.keypoints import FKP15, IBUG68, Schema
 from fkp_edge.data import read_ibug_folder
-from fkp_edge.data.portrait import portrait
+from fkp_edge.data.pictures import portrait
 from fkp_edge.errors import InputError
 from fkp_edge.label import Labelling, Marked, label
 

@@ -13,7 +13,7 @@ import pytest
 from fkp_edge.cli.main import main
 from fkp_edge.core.geometry import Crop, box_around, crop_from_labels, iou
 from fkp_edge.core.keypoints import FKP15
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.device.detection.finder import Finder
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.file import encode_model_file, read_model_file

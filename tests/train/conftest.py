@@ -13,7 +13,7 @@ from fkp_edge.core.geometry import HAAR_JITTER, crop_from_labels, extract, jitte
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
 from fkp_edge.data.kaggle import COLUMNS
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 
 pytest.importorskip("tensorflow", reason="the training part is not installed: pip install 'fkp-edge[train]'")
 

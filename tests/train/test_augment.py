@@ -12,7 +12,7 @@ import pytest
 from fkp_edge.core.geometry import Crop, box_around, crop_from_track, iou
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet, Scene
-from fkp_edge.data.portrait import portrait_points
+from fkp_edge.data.pictures import portrait_points
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 from fkp_edge.train.augment import degrade, face_crop, mirror, sample_crop

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fkp_edge.device.doctor.finding import Finding, fails, fine, warns
-from fkp_edge.device.doctor.machine import Machine
+from fkp_edge.device.doctor.machine import Finding, Machine, fails, fine, warns
 
 __all__ = [
     "check_environment",

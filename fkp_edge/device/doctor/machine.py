@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from fkp_edge.core.subprocesses import Ended, run_program
 from fkp_edge.device.doctor.library_probe import MARK
@@ -22,7 +22,42 @@ from fkp_edge.model.shipped import shipped_model
 if TYPE_CHECKING:
     from fkp_edge.device.board import Board
 
-__all__ = ["PROGRAM_S", "SERVICE_USER", "Holder", "Machine", "ProgramRunner", "Said"]
+__all__ = ["PROGRAM_S", "SERVICE_USER", "Finding", "Holder", "Machine", "Said", "absent", "fails", "fine", "warns"]
+
+Status = Literal["ok", "warning", "failed", "none"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Of one check, in one line."""
+
+    status: Status
+    """`warning`: it runs, but not as it could. `failed`: it does not, or not for long. `none`: does not apply."""
+    text: str
+    """What was found."""
+    fix: str = ""
+    """What to do, with the command where one does it."""
+
+
+def fine(text: str) -> Finding:
+    """Nothing to do."""
+    return Finding("ok", text)
+
+
+def absent(text: str) -> Finding:
+    """Does not apply here."""
+    return Finding("none", text)
+
+
+def warns(text: str, fix: str) -> Finding:
+    """It runs, but not as it could."""
+    return Finding("warning", text, fix)
+
+
+def fails(text: str, fix: str) -> Finding:
+    """It does not run, or not for long."""
+    return Finding("failed", text, fix)
+
 
 MAX_BYTES = 2**18
 PROGRAM_S = 60.0

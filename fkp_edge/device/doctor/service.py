@@ -8,8 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fkp_edge.core.subprocesses import Ended
-from fkp_edge.device.doctor.finding import Finding, absent, fails, fine, warns
-from fkp_edge.device.doctor.machine import PROGRAM_S, Machine
+from fkp_edge.device.doctor.machine import PROGRAM_S, Finding, Machine, absent, fails, fine, warns
 
 __all__ = ["check_config", "check_coral", "check_display", "check_model", "check_ports", "check_service"]
 

@@ -7,14 +7,12 @@ import re
 from pathlib import Path
 
 from fkp_edge.device.source_names import ALIASES, NAMES, canonical_name
-from fkp_edge.device.sources.base import CameraSettings, Source
+from fkp_edge.device.sources.base import CameraSettings, LoopedSource, Source
 from fkp_edge.device.sources.demo import DemoSource
 from fkp_edge.device.sources.fakes import FakeCamera, FakePicamera2
-from fkp_edge.device.sources.files import FolderSource, VideoSource
-from fkp_edge.device.sources.looped import LoopedSource
+from fkp_edge.device.sources.files import SCHEMES, FolderSource, UrlSource, VideoSource, without_password
 from fkp_edge.device.sources.picamera import INSTALL, PicameraSource, picamera_available
 from fkp_edge.device.sources.pipe import PipeSource, parse_pipe
-from fkp_edge.device.sources.url import SCHEMES, UrlSource, without_password
 from fkp_edge.device.sources.v4l2 import V4L2Source, lasting_name, list_cameras, pi_camera_nodes
 from fkp_edge.errors import InputError, SourceError
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.keypoints import FKP15, Points
 from fkp_edge.core.observation import Frame
-from fkp_edge.data.portrait import portrait, portrait_points
-from fkp_edge.device.sources.pace import Pace
+from fkp_edge.data.pictures import portrait, portrait_points
+from fkp_edge.device.sources.base import Pace
 
 __all__ = ["DemoSource"]
 

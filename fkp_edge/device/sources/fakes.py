@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.core.observation import Frame
 
 __all__ = ["FakeCamera", "FakePicamera2", "FakeVideoCapture"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import MissingPartError, StreamError
 from fkp_edge.stream.protocol.address import MqttAddress
 from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode, without_clock

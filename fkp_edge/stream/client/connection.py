@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Self
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.client.transport import LostError, Transport
 from fkp_edge.stream.client.transports import dial

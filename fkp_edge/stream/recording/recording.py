@@ -20,7 +20,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import InputError, StreamError
 from fkp_edge.stream.protocol.lines import LineBuffer
 from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, Hello, ObservationMessage, decode_server

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.address import TcpAddress, UnixAddress, WebAddress
 from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES

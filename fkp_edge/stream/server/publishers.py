@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.stream.protocol.address import Address, MqttAddress, OpentrackAddress, OscAddress, UdpAddress, WebAddress
 from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.server.line_server import LineServer

@@ -7,7 +7,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
-from fkp_edge.core.closing import Closing
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.address import UdpAddress
 from fkp_edge.stream.protocol.datagrams import encode_datagram

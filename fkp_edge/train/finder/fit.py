@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fkp_edge.errors import InputError
-from fkp_edge.evaluation.recall import LabelledPhotograph, recall
+from fkp_edge.evaluation.evaluate import LabelledPhotograph, recall
 from fkp_edge.model.finder_maps import Proposal, decode_maps, letterbox
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import ahead

@@ -9,7 +9,7 @@ import numpy as np
 
 from fkp_edge import data
 from fkp_edge.errors import InputError
-from fkp_edge.evaluation.recall import PROPOSALS, label_photographs
+from fkp_edge.evaluation.evaluate import PROPOSALS, label_photographs
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import find_model
 from fkp_edge.train.finder.compose import Composer

@@ -12,7 +12,7 @@ import pytest
 from fkp_edge.core.geometry import crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Face, Frame, Observation, State
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import InlineSearch
 from fkp_edge.device.tracking.engine import Engine, EngineSettings

@@ -10,7 +10,7 @@ import pytest
 
 from fkp_edge.core.geometry import Crop, crop_from_labels, extract
 from fkp_edge.core.keypoints import FKP15
-from fkp_edge.data.portrait import portrait, portrait_points
+from fkp_edge.data.pictures import portrait, portrait_points
 from fkp_edge.model.finder_maps import INPUT_SIZE, LEVELS, decode_maps
 from fkp_edge.train.finder.compose import Composer, Frame
 from fkp_edge.train.finder.recipe import Compose

@@ -10,7 +10,7 @@ import pytest
 
 from fkp_edge.cli.main import main
 from fkp_edge.core.keypoints import IBUG68
-from fkp_edge.data.portrait import portrait
+from fkp_edge.data.pictures import portrait
 from fkp_edge.train.registry import read_recipe
 
 RECIPE = """

@@ -1,4 +1,4 @@
-"""Pictures as users have them: a path, coded bytes, or an array in BGR, RGB or grey."""
+"""What users give: models by name or path, pictures as a path, coded bytes, or an array in BGR, RGB or grey."""
 
 from __future__ import annotations
 
@@ -11,10 +11,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.data.pictures import decode_bytes, read_picture
-from fkp_edge.device.frame_filter import LARGEST, SMALLEST
+from fkp_edge.device.capture import LARGEST, SMALLEST
 from fkp_edge.errors import InputError
+from fkp_edge.model.edgetpu import Accelerator
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import find_model
 
-__all__ = ["Colors", "Picture", "PictureLike", "as_frame", "as_picture", "to_bgr", "to_grey"]
+__all__ = ["Colors", "ModelLike", "Picture", "PictureLike", "as_frame", "as_picture", "load", "to_bgr", "to_grey"]
+
+ModelLike: TypeAlias = str | PathLike[str] | KeypointModel
+"""The name of a shipped model, a path, or what `load` gave."""
+
+
+def load(
+    model: ModelLike = "keypoints-int8",
+    *,
+    threads: int = 1,
+    accelerator: Accelerator = "cpu",
+    card_required: bool = True,
+) -> KeypointModel:
+    """A model file, checked and ready to run; give it to several calls to open it once. For one thread at a time.
+
+    Args:
+        model: the name of a shipped one (keypoints-int8, keypoints-small-int8, keypoints68-int8, keypoints-float32,
+            keypoints68-float32) or the path of a .tflite file. What is loaded already is returned as it is.
+        threads: CPU threads of the network.
+        accelerator: `cpu`, or `edgetpu` for a file compiled for a Coral device.
+        card_required: False accepts a .tflite file without a card, such as a network of your own.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, or no keypoint network.
+        MissingPartError: the TFLite runtime is not installed.
+        AcceleratorError: the Edge TPU is absent or does not work.
+
+    >>> import fkp_edge as fkp
+    >>> model = fkp.load("keypoints68-int8")
+    >>> model.schema.size, model.has_score
+    (68, True)
+    """
+    if isinstance(model, KeypointModel):
+        return model
+    path = find_model(model) if isinstance(model, str) else Path(model)
+    return open_model(path, threads=threads, card_required=card_required, accelerator=accelerator)
+
 
 Colors: TypeAlias = Literal["bgr", "rgb"]
 """Order of an array's channels: OpenCV's, or that of Pillow, imageio, Matplotlib and picamera2's "BGR888"."""

@@ -1,1 +1,0 @@
-"""Reports for people: Markdown, one HTML page, and plots."""
