@@ -54,6 +54,7 @@ class FakeVideoCapture:
         opened: bool = True,
         rates: Mapping[str, float] | None = None,
         size: tuple[int, int] | None = None,
+        sizes: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         """Gives `pictures` (H, W), one a read, then none.
 
@@ -62,6 +63,7 @@ class FakeVideoCapture:
             opened: False: another program holds the camera.
             rates: frames a second by pixel format, such as MJPG; others are refused. By default what is asked for.
             size: width and height that it says it gives; by default what is asked for.
+            sizes: likewise by pixel format.
         """
         self.asked: dict[int, float] = {}
         """Properties set, by OpenCV's number."""
@@ -70,6 +72,7 @@ class FakeVideoCapture:
         self._opened = opened
         self._rates = rates
         self._size = size
+        self._sizes = sizes or {}
         self._format = next(iter(rates), "") if rates else ""
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
@@ -91,7 +94,8 @@ class FakeVideoCapture:
         if number == cv2.CAP_PROP_FPS and self._rates is not None:
             return min(self._rates[self._format], self.asked.get(number, 1000.0))
         sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        return self._size[sides.index(number)] if self._size and number in sides else self.asked.get(number, 0.0)
+        size = self._sizes.get(self._format, self._size)
+        return size[sides.index(number)] if size and number in sides else self.asked.get(number, 0.0)
 
     def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
         """Whether there is a picture, and it (H, W, 3)."""

@@ -116,20 +116,30 @@ class V4L2Source:
         self._closed = False
 
     def _negotiate(self, size: tuple[int, int], rate: float) -> str:
-        """Asks for raw pictures, or for JPEG where these do not fit through USB 2 or come slower; what is given."""
+        """Asks for raw pictures, for JPEG where those do not fit through USB 2, are small or slow; what is given."""
         raw_fits = size[0] * size[1] * YUYV_BYTES * rate <= USB2_BYTES_S
         self._ask("YUYV" if raw_fits else "MJPG", size, rate)
         if raw_fits and 0 < self._capture.get(cv2.CAP_PROP_FPS) < 0.9 * rate:  # 0 where the driver does not say
             self._ask("MJPG", size, rate)
+        elif raw_fits and (raw := self._pixels()) < size[0] * size[1]:
+            self._ask("MJPG", size, rate)
+            if self._pixels() <= raw:
+                self._ask("YUYV", size, rate)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        width, height = (int(self._capture.get(side)) for side in sides)
+        width, height = self._size()
         kind = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("ascii", "replace")
         given = self._capture.get(cv2.CAP_PROP_FPS)
         as_asked = (width, height) == size and not 0 < given < 0.9 * rate
         speed = f" at {given:g} frames/s" if given > 0 else ""
         asked = "" if as_asked else f", asked for {size[0]}x{size[1]} at {rate:g}"
         return f"{width}x{height} {kind.strip(chr(0)) or 'pictures'}{speed}{asked}"
+
+    def _size(self) -> tuple[int, int]:
+        return int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+
+    def _pixels(self) -> int:
+        width, height = self._size()
+        return width * height
 
     def _ask(self, kind: str, size: tuple[int, int], rate: float) -> None:
         """The format first: sizes and rates depend on it."""

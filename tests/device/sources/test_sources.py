@@ -322,6 +322,14 @@ def test_a_v4l2_camera_that_is_slower_with_raw_pictures_is_asked_for_jpeg() -> N
     assert V4L2Source(0, capture=capture).gives == "640x480 MJPG at 30 frames/s"
 
 
+@pytest.mark.parametrize(
+    ("jpeg", "given"), [((640, 480), "640x480 MJPG"), ((320, 240), "320x240 YUYV")], ids=["larger", "no larger"]
+)
+def test_a_v4l2_camera_whose_raw_pictures_are_too_small_is_asked_for_jpeg(jpeg: tuple[int, int], given: str) -> None:
+    capture = FakeVideoCapture([], sizes={"YUYV": (320, 240), "MJPG": jpeg})
+    assert V4L2Source(0, capture=capture).gives.startswith(f"{given} at 30 frames/s")
+
+
 def test_a_v4l2_camera_says_what_it_gives_instead_of_what_was_asked_for() -> None:
     capture = FakeVideoCapture([], rates={"YUYV": 10.0}, size=(1024, 768))
     source = V4L2Source(0, size=(1280, 720), capture=capture)
