@@ -8,7 +8,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from fkp_edge.cli.terminal import desktop_stderr
-from fkp_edge.train.registry import read_recipe
+from fkp_edge.core.settings import read_values
+from fkp_edge.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,13 @@ __all__ = ["train"]
 
 def train(args: Namespace) -> int:
     """Trains, or goes on, and says in three lines what came of it: what, how good, what to do next."""
-    read_recipe(args.recipe)  # what is wrong with it is said before OpenCV is imported
+    # what is missing is said before NumPy is imported, what is wrong in the recipe before OpenCV and TensorFlow are
+    read_values(args.recipe)
+    if not args.data.exists():
+        raise InputError(f"{args.data} does not exist; expected a folder with labelled faces")
+    from fkp_edge.train.registry import read_recipe
+
+    read_recipe(args.recipe)
     from fkp_edge.library import making
 
     where = {"data": args.data, "out": args.out, "start": args.start}

@@ -73,7 +73,7 @@ def _recorded(received: Received, recorder: Recorder) -> Iterator[tuple[bytes, S
 def _connect(url: str, token: str | None, wait_s: float, say: Callable[[str], None]) -> Connection:
     """Connects, again and again for `wait_s` while nothing listens."""
     end = time.monotonic() + wait_s
-    with _said_late(f"waiting up to {wait_s:g} s for {url}: nothing answers there yet", say):
+    with _said_late(f"no answer from {url} yet; waiting up to {wait_s:g} s", say):
         while True:
             try:
                 return connect(url, token=token, reconnect=False)
