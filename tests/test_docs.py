@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fkp_edge.cli.main import build_parser
+from fkp_edge.cli.command_line import build_parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [

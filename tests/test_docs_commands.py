@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.cli.main import build_parser
+from fkp_edge.cli.command_line import build_parser
 from fkp_edge.data.kaggle import COLUMNS
 from fkp_edge.data.pictures import portrait
 

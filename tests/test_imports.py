@@ -82,5 +82,5 @@ def test_the_stream_part_imports_with_msgspec_alone():
 
 
 def test_the_command_line_starts_without_any_library():
-    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert", "msgspec"), ["fkp_edge.cli.main"])
+    done = import_without((*BANNED, "numpy", "cv2", "ai_edge_litert", "msgspec"), ["fkp_edge.cli.command_line"])
     assert done.stdout == "1 imported\n", done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from fkp_edge.cli.main import build_parser
+from fkp_edge.cli.command_line import build_parser
 
 __all__ = ["commands", "options"]
 

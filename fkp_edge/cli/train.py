@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fkp_edge.cli.terminal import desktop_stderr
 from fkp_edge.core.settings import read_values
 from fkp_edge.errors import InputError
+from fkp_edge.train import NEEDED  # noqa: F401 - says first of all what is not installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

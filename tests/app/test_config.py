@@ -14,7 +14,8 @@ import pytest
 from fkp_edge.app import defaults
 from fkp_edge.app.config import RunConfig, check_config, path_or_none
 from fkp_edge.app.defaults import SEARCHES
-from fkp_edge.cli.main import build_parser, main
+from fkp_edge.cli.command_line import build_parser
+from fkp_edge.cli.main import main
 from fkp_edge.cli.run import IN_TABLES, read_run_config
 from fkp_edge.core.settings import Settings, format_toml, parse_settings, read_toml
 from fkp_edge.device.detection.search import Method

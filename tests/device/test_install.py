@@ -140,7 +140,7 @@ def test_the_unit_is_hardened_and_watched(key: str, value: str) -> None:
 
 
 def test_the_unit_names_its_source_and_the_command_takes_its_options() -> None:
-    from fkp_edge.cli.main import build_parser
+    from fkp_edge.cli.command_line import build_parser
 
     words = unit()["Service"]["ExecStart"].split()
     args = build_parser().parse_args(words[1:])

@@ -22,6 +22,28 @@ def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path
         main(["predict", str(tmp_path / "none.jpg")])
 
 
+CTRL_C_AT_AN_IMPORT = """
+import sys
+
+class CtrlC:
+    def find_spec(self, name, *rest):
+        if name == {name!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+from fkp_edge.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("name", ["fkp_edge.cli.command_line", "fkp_edge.errors", "cv2"])
+@pytest.mark.parametrize(("command", "code"), [("run", 0), ("doctor", 130)])
+def test_ctrl_c_while_the_command_is_imported_ends_it_as_later(name: str, command: str, code: int):
+    program = [sys.executable, "-c", CTRL_C_AT_AN_IMPORT.format(name=name), command]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, "" if code == 0 else "fkp-edge doctor: cut short\n")
+
+
 def test_errors_of_several_lines_come_as_one(refused, tmp_path: Path):
     path = tmp_path / "two\nlines.jpg"
     assert refused("predict", path).startswith(f"{tmp_path}/two lines.jpg does not exist; expected")
