@@ -90,9 +90,11 @@ def test_several_watchers_see_the_same_stream_while_one_sends_garbage_and_one_ne
         messages = [json.loads(line) for line in lines]
         assert messages[0]["type"] == "hello"
         assert messages[0]["points"] == list(FKP15.names)
-        steps = [b["sequence"] - a["sequence"] for a, b in pairwise(messages[2:])]
-        assert steps == [m["dropped"] + 1 for m in messages[3:]]  # a busy machine may drop frames, never a message
-        assert len(steps) == 38
+        seen = [message for message in messages if message["type"] == "observation"]
+        assert len(seen) == 40
+        # a busy machine drops frames, and a watcher without its turn misses messages: neither comes out of order
+        steps = [(b["sequence"] - a["sequence"], b["dropped"]) for a, b in pairwise(seen)]
+        assert all(step == 0 or step > dropped for step, dropped in steps)  # 0: nothing new within a second
 
 
 def test_datagrams_reach_who_watches(tmp_path: Path) -> None:
