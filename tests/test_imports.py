@@ -15,6 +15,7 @@ EXTRAS = {
     "fkp_edge.stream.web": ("aiohttp", "web"),
     "fkp_edge.stream.client.websocket": ("aiohttp", "web"),
     "fkp_edge.stream.adapters.osc": ("pythonosc", "osc"),
+    "fkp_edge.stream.adapters.vmc": ("pythonosc", "osc"),
     "fkp_edge.stream.adapters.mqtt": ("paho", "mqtt"),
 }
 """Modules that need an extra: its library, and its name."""

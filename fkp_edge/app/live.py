@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
+
 from fkp_edge.app.config import RunConfig, check_config
 from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_options
 from fkp_edge.core.keypoints import IBUG68
@@ -38,6 +40,7 @@ from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.device.tracking.measuring import MeasureSettings, Measuring
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import find_model
+from fkp_edge.stream.protocol.address import HeadAddress
 from fkp_edge.stream.recording.recording import check_recording
 
 __all__ = ["RunPlan", "plan_run", "run_live"]
@@ -71,15 +74,18 @@ def plan_run(config: RunConfig) -> RunPlan:
         card_required=not config.no_card,
         accelerator=config.accelerator,
     )
-    if config.measures.enabled:
-        Measuring(model.schema, config.measures)
     check_search(config.search)
     check_source(config.source)
     if config.sheet:
         check_sheet(Path(config.sheet))
     if config.record:
         check_recording(Path(config.record))
-    return RunPlan(config, model, read_publish_options(config, model.schema))
+    publish = read_publish_options(config, model.schema)
+    if any(isinstance(address, HeadAddress) for address in publish.addresses):
+        config = structs.replace(config, measures=structs.replace(config.measures, enabled=True))
+    if config.measures.enabled:
+        Measuring(model.schema, config.measures)
+    return RunPlan(config, model, publish)
 
 
 def run_live(

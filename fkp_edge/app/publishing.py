@@ -22,11 +22,12 @@ from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.model.interpreter import KeypointModel
 from fkp_edge.stream import Hello, encode, from_observation
+from fkp_edge.stream.adapters.openseeface import check_points
 from fkp_edge.stream.protocol.address import (
+    AdapterAddress,
     Address,
     MqttAddress,
-    OpentrackAddress,
-    OscAddress,
+    OpenSeeFaceAddress,
     PageAddress,
     UdpAddress,
     UnixAddress,
@@ -67,6 +68,8 @@ def read_publish_options(config: RunConfig, schema: Schema) -> PublishOptions:
         tls_key=path_or_none(config.tls_key),
         mqtt_password_file=path_or_none(config.mqtt_password_file),
     )
+    if any(isinstance(address, OpenSeeFaceAddress) for address in addresses):
+        check_points(schema.size)
     for option, needed in (("preview", "web"), ("effect", "preview")):
         if getattr(config, option) and not getattr(config, needed):
             raise InputError(f"--{option} is for the picture on the live page; expected --{needed} with it")
@@ -211,7 +214,7 @@ class PageFinder:
 
 
 def _introduce(address: Address, watch: str, token_file: Path | None) -> str:
-    if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
+    if isinstance(address, MqttAddress | AdapterAddress):
         return f"streaming to {address}"
     if isinstance(address, UdpAddress):
         return f"streaming to {address}; on that machine: {watch} {address}"

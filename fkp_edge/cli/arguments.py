@@ -36,8 +36,8 @@ def add_streams(parser: argparse.ArgumentParser) -> None:
         "--stream",
         action="append",
         metavar="URL",
-        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://, osc:// or "
-        "opentrack://HOST:PORT, mqtt://[USER@]HOST:PORT[/PREFIX]; may be given several times "
+        help="where to listen: tcp://HOST:PORT, ws://HOST:PORT or unix:///PATH; or where to send: udp://, osc://, "
+        "vmc://, opentrack:// or openseeface://HOST:PORT, mqtt://[USER@]HOST:PORT[/PREFIX]; may be given several times "
         f"(default: {DEFAULT_STREAM})",
     )
     add_token(parser)

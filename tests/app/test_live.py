@@ -55,6 +55,11 @@ def test_photographs_on_the_page_share_an_edge_tpu_which_opens_once_only(
     assert len(asked) == opened
 
 
+@pytest.mark.parametrize(("url", "measured"), [("opentrack://127.0.0.1:9", True), ("udp://127.0.0.1:9", False)])
+def test_what_takes_heads_has_them_measured(url: str, measured: bool) -> None:
+    assert live.plan_run(RunConfig(source="demo", stream=(url,))).config.measures.enabled is measured
+
+
 class Page(NamedTuple):
     """How many look at a page."""
 

@@ -110,8 +110,8 @@ def test_run_beyond_loopback(refused, url: str):
 def test_run_on_no_address(refused, url: str, meant: str):
     assert refused("run", "--source", "demo", "--stream", url) == (
         f"stream address {url!r} is not understood; {f'did you mean {meant}? ' if meant else ''}"
-        "expected tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc:// or opentrack://HOST:PORT, "
-        "or mqtt://HOST:PORT"
+        "expected tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc://, vmc://, opentrack:// or "
+        "openseeface://HOST:PORT, or mqtt://HOST:PORT"
     )
 
 

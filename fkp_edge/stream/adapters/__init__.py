@@ -1,4 +1,4 @@
-"""Observations as other programs expect them: OSC, opentrack and MQTT. Only what was measured is sent."""
+"""Observations as other programs expect them: OSC, VMC, opentrack, OpenSeeFace, MQTT. Nothing is made up."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ import time
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.client.transport import RECEIVE_BUFFER_BYTES, LostError, Transport, silence
 from fkp_edge.stream.protocol.address import (
+    AdapterAddress,
     Address,
     MqttAddress,
-    OpentrackAddress,
-    OscAddress,
     TcpAddress,
     UdpAddress,
     UnixAddress,
@@ -44,7 +43,7 @@ def dial(address: Address, *, token: str | None, timeout_s: float) -> Transport:
         LostError: nobody answers there.
         StreamError: the address cannot be.
     """
-    if isinstance(address, MqttAddress | OscAddress | OpentrackAddress):
+    if isinstance(address, MqttAddress | AdapterAddress):
         raise StreamError(f"{address} is for other programs to read; expected a tcp, unix, ws or udp stream")
     if isinstance(address, UdpAddress):
         return _Datagrams(address, timeout_s)

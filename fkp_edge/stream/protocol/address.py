@@ -10,27 +10,34 @@ from typing import ClassVar
 from fkp_edge.errors import StreamError
 
 __all__ = [
+    "AdapterAddress",
     "Address",
+    "HeadAddress",
     "MqttAddress",
+    "OpenSeeFaceAddress",
     "OpentrackAddress",
     "OscAddress",
     "PageAddress",
     "TcpAddress",
     "UdpAddress",
     "UnixAddress",
+    "VmcAddress",
     "WebAddress",
     "complete_address",
     "parse_address",
     "parse_page_address",
 ]
 
-KINDS = "tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc:// or opentrack://HOST:PORT, or mqtt://HOST:PORT"
+KINDS = (
+    "tcp://HOST:PORT, ws://HOST:PORT, unix:///PATH, udp://, osc://, vmc://, opentrack:// or openseeface://HOST:PORT, "
+    "or mqtt://HOST:PORT"
+)
 MAX_PATH_BYTES = 100  # sun_path of Linux ends at 107
 _NAME = r"[\w-]{1,63}(?:\.[\w-]{1,63})*\.?"  # getaddrinfo raises UnicodeError for other labels
 _IPV6 = r"[0-9A-Fa-f:.]+(?:%[\w.-]+)?"
 _HOST_PORT = rf"(?:\[(?P<v6>{_IPV6})\]|(?P<name>{_NAME})):(?P<port>[0-9]{{1,5}})"
-_SCHEMES = "tcp|udp|osc|opentrack|wss?|mqtts?"
-_TARGETS = ("udp", "osc", "opentrack", "mqtt")
+_SCHEMES = "tcp|udp|osc|vmc|opentrack|openseeface|wss?|mqtts?"
+_TARGETS = ("udp", "osc", "vmc", "open", "mqtt")
 _USER = r"(?:(?P<user>[\w.-]{1,60})@)?"
 _URL = re.compile(rf"(?P<scheme>{_SCHEMES})://{_USER}{_HOST_PORT}(?P<path>/[\w./-]{{0,200}})?", re.ASCII)
 
@@ -76,17 +83,41 @@ class UdpAddress(_HostPort):
 
 
 @dataclass(frozen=True, slots=True)
-class OscAddress(UdpAddress):
+class AdapterAddress(UdpAddress):
+    """Where datagrams of another program's form are sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAddress(AdapterAddress):
+    """Where heads are sent to, with their place and measures."""
+
+
+@dataclass(frozen=True, slots=True)
+class OscAddress(AdapterAddress):
     """Where Open Sound Control is sent to; `str` gives the URL back."""
 
     scheme: ClassVar[str] = "osc"
 
 
 @dataclass(frozen=True, slots=True)
-class OpentrackAddress(UdpAddress):
+class VmcAddress(HeadAddress):
+    """Where VMC is sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "vmc"
+
+
+@dataclass(frozen=True, slots=True)
+class OpentrackAddress(HeadAddress):
     """Where opentrack's doubles are sent to; `str` gives the URL back."""
 
     scheme: ClassVar[str] = "opentrack"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSeeFaceAddress(HeadAddress):
+    """Where OpenSeeFace's faces are sent to; `str` gives the URL back."""
+
+    scheme: ClassVar[str] = "openseeface"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +170,10 @@ class UnixAddress:
         return f"unix://{self.path}"
 
 
+_PLAIN: dict[str, type[TcpAddress | UdpAddress]] = {
+    kind.scheme: kind for kind in (TcpAddress, UdpAddress, OscAddress, VmcAddress, OpentrackAddress, OpenSeeFaceAddress)
+}
+"""Those that are a host and a port."""
 Address = TcpAddress | UdpAddress | WebAddress | UnixAddress | MqttAddress
 
 
@@ -164,14 +199,8 @@ def parse_address(url: str) -> Address:
         raise StreamError(f"stream address {url!r} has no IPv6 address between its brackets; expected tcp://[::1]:PORT")
     host = match["v6"] or match["name"]
     match match["scheme"]:
-        case "tcp":
-            return TcpAddress(host, port)
-        case "udp":
-            return UdpAddress(host, port)
-        case "osc":
-            return OscAddress(host, port)
-        case "opentrack":
-            return OpentrackAddress(host, port)
+        case scheme if scheme in _PLAIN:
+            return _PLAIN[scheme](host, port)
         case "mqtt" | "mqtts" as scheme:
             prefix = (match["path"] or "").strip("/") or "fkp-edge"
             return MqttAddress(host, port, prefix, match["user"] or "", secure=scheme == "mqtts")

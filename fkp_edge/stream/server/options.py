@@ -15,6 +15,7 @@ from fkp_edge.stream.protocol.address import (
     OscAddress,
     TcpAddress,
     UnixAddress,
+    VmcAddress,
     WebAddress,
     parse_address,
 )
@@ -27,6 +28,7 @@ __all__ = ["check_addresses", "read_stream_options"]
 PARTS = {
     WebAddress: "fkp_edge.stream.web",
     OscAddress: "fkp_edge.stream.adapters.osc",
+    VmcAddress: "fkp_edge.stream.adapters.vmc",
     MqttAddress: "fkp_edge.stream.adapters.mqtt",
 }
 """What needs an extra, and the module whose import asks for it."""

@@ -8,7 +8,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from fkp_edge.core.files import Closing
-from fkp_edge.stream.protocol.address import Address, MqttAddress, OpentrackAddress, OscAddress, UdpAddress, WebAddress
+from fkp_edge.stream.protocol.address import (
+    Address,
+    MqttAddress,
+    OpenSeeFaceAddress,
+    OpentrackAddress,
+    OscAddress,
+    UdpAddress,
+    VmcAddress,
+    WebAddress,
+)
 from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
 from fkp_edge.stream.server.line_server import LineServer
 from fkp_edge.stream.server.tls import check_certificate
@@ -116,6 +125,14 @@ class Publishers(Closing):
             from fkp_edge.stream.adapters.osc import OscSender  # needs python-osc
 
             return OscSender(address, self._hello, insecure=self._access.insecure)
+        if isinstance(address, VmcAddress):
+            from fkp_edge.stream.adapters.vmc import VmcSender  # needs python-osc
+
+            return VmcSender(address, insecure=self._access.insecure)
+        if isinstance(address, OpenSeeFaceAddress):
+            from fkp_edge.stream.adapters.openseeface import OpenSeeFaceSender
+
+            return OpenSeeFaceSender(address, self._hello, insecure=self._access.insecure)
         return UdpSender(address, self._hello, insecure=self._access.insecure)
 
     def _open_web_socket(self, address: WebAddress, opened: ExitStack) -> Address:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import msgspec
 import pytest
 
@@ -28,6 +30,13 @@ def datagrams(observe):
 def test_the_pose_is_six_doubles_as_opentrack_counts_them(datagrams):
     """x, y, z; yaw 10.5 to the right, pitch 5 down, roll 2 to the left."""
     assert datagrams(Pose(yaw=-10.5, pitch=-5.0, roll=2.0)) == [GOLDEN]
+
+
+def test_a_known_place_makes_it_six_degrees_of_freedom(datagrams, seen):
+    """Right, up and away from the camera, in centimetres."""
+    with OpentrackSender(OpentrackAddress("127.0.0.1", 9)) as sender:
+        (datagram,) = sender.datagrams(seen({}))
+    assert struct.unpack("<6d", datagram) == (6.1, 12.2, 61.0, -10.0, -20.0, -30.0)
 
 
 def test_it_says_once_that_faces_come_without_a_pose(observe, caplog):

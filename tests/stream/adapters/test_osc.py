@@ -10,7 +10,7 @@ pytest.importorskip("pythonosc", reason="needs fkp-edge[osc]")
 from pythonosc.dispatcher import Dispatcher
 from pythonosc.osc_server import BlockingOSCUDPServer
 
-from fkp_edge.stream import Pose
+from fkp_edge.stream import Measures, Pose
 from fkp_edge.stream.adapters.osc import OscSender
 from fkp_edge.stream.protocol.address import OscAddress
 
@@ -48,6 +48,13 @@ def test_a_server_gets_every_face(received, observe):
     assert found["/fkp/face/1/points"] == pytest.approx([123.45, 234.56] * 15)
     assert found["/fkp/face/1/pose"] == [1.5, -2.0, 0.5]
     assert "/fkp/face/0/pose" not in found
+
+
+def test_measures_and_the_place_are_sent_where_they_are_known(received, seen):
+    found = received(seen({"measures": Measures(smile=0.5, blinks=2)}))
+    assert (found["/fkp/face/0/smile"], found["/fkp/face/0/blinks"]) == ([0.5], [2])
+    assert found["/fkp/face/0/position"] == pytest.approx([6.1, -12.2, 61.0])
+    assert "/fkp/face/0/mouth_open" not in found
 
 
 def test_no_face_is_said_too(received, observe):

@@ -92,7 +92,7 @@ def test_a_server_that_does_not_answer_is_an_error():
             connect(url, timeout_s=0.05)
 
 
-@pytest.mark.parametrize("url", ["osc://127.0.0.1:9", "opentrack://127.0.0.1:9", "mqtt://127.0.0.1:9"])
+@pytest.mark.parametrize("url", ["osc://127.0.0.1:9", "openseeface://127.0.0.1:9", "mqtt://127.0.0.1:9"])
 def test_what_is_for_other_programs_is_refused(url):
     with pytest.raises(StreamError, match="is for other programs to read; expected a tcp, unix, ws or udp stream"):
         connect(url)

@@ -9,7 +9,14 @@ from fkp_edge.stream.protocol.address import complete_address, parse_page_addres
 URLS = ["tcp://127.0.0.1:8765", "tcp://[::1]:0", "tcp://raspberrypi.local:65535", "udp://10.0.0.7:9000"]
 URLS += ["ws://127.0.0.1:8766", "ws://[::1]:8080/stream", "wss://pi.local:443", "unix:///run/fkp.sock", "unix://here"]
 
-URLS += ["osc://10.0.0.7:9000", "opentrack://[::1]:4242", "mqtt://pi@host:1883/a/b", "mqtts://host:8883/fkp-edge"]
+URLS += [
+    "osc://10.0.0.7:9000",
+    "opentrack://[::1]:4242",
+    "vmc://pc:39539",
+    "openseeface://pc:11573",
+    "mqtt://pi@host:1883/a/b",
+    "mqtts://host:8883/fkp-edge",
+]
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -67,7 +74,7 @@ def test_a_port_out_of_range_is_refused(port):
         parse_address(f"tcp://127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("scheme", ["udp", "osc", "opentrack", "mqtt", "mqtts"])
+@pytest.mark.parametrize("scheme", ["udp", "osc", "vmc", "opentrack", "openseeface", "mqtt", "mqtts"])
 def test_nothing_can_be_sent_to_port_0(scheme):
     with pytest.raises(StreamError, match="has port 0; expected 1 to 65535, where somebody listens"):
         parse_address(f"{scheme}://127.0.0.1:0")
