@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from fkp_edge.core.settings import Settings
+from fkp_edge.errors import InputError
 
 __all__ = ["Augment", "Data", "Fit", "Loss", "Network", "Recipe"]
 
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 """At least one."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""Of all crops."""
 
 
 class Network(Settings, frozen=True, kw_only=True):
@@ -56,13 +59,13 @@ class Data(Settings, frozen=True, kw_only=True):
 class Augment(Settings, frozen=True, kw_only=True):
     """How training crops differ from their labels' crops. Shares are of all positive crops."""
 
-    haar_share: float = 0.40
+    haar_share: Share = 0.40
     """Crops as Haar frames faces: half around its own boxes, half jittered as those lie (geometry.HAAR_JITTER)."""
-    track_share: float = 0.30
+    track_share: Share = 0.30
     """Crops drawn as the tracker draws them, from points with errors (geometry.TRACK_JITTER)."""
-    wide_share: float = 0.12
+    wide_share: Share = 0.12
     """Crops far off but still the same face: what a fast head leaves the tracker with."""
-    half_share: float = 0.06
+    half_share: Share = 0.06
     """Crops that overlap the face by a third to a half, as Haar's worst boxes do. The rest is framed by labels."""
     roll_deg: float = 12.0
     """Standard deviation of the added roll, degrees (a third of it on tracked crops, which are roll-normalised)."""
@@ -74,17 +77,17 @@ class Augment(Settings, frozen=True, kw_only=True):
     """Standard deviation of the shift in grey levels."""
     gamma: float = 0.25
     """Standard deviation of the logarithm of gamma."""
-    blur_share: float = 0.25
+    blur_share: Share = 0.25
     """Crops blurred: defocus or motion along a line."""
-    small_share: float = 0.25
+    small_share: Share = 0.25
     """Crops sampled at 28 to 80 pixels first, as distant faces are."""
-    noise_share: float = 0.4
+    noise_share: Share = 0.4
     """Crops with sensor noise."""
-    jpeg_share: float = 0.2
+    jpeg_share: Share = 0.2
     """Crops compressed hard."""
-    erase_share: float = 0.25
+    erase_share: Share = 0.25
     """Crops with a covered rectangle."""
-    cut_share: float = 0.08
+    cut_share: Share = 0.08
     """Pictures cut through the face, as by the edge of a frame."""
 
 
@@ -141,3 +144,12 @@ class Recipe(Settings, frozen=True, kw_only=True):
     loss: Loss = Loss()
     kind: Literal["keypointnet"] = "keypointnet"
     """Tells recipes of different kinds apart."""
+
+    def __post_init__(self) -> None:
+        mix = self.augment
+        framed = mix.haar_share + mix.track_share + mix.wide_share + mix.half_share
+        if framed > 1 + 1e-9:
+            raise InputError(
+                f"augment: haar_share, track_share, wide_share and half_share add up to {framed:.3g}; expected at most "
+                "1, the rest is framed by labels"
+            )

@@ -13,6 +13,7 @@ from fkp_edge.core.geometry import Crop, box_around, crop_from_track, iou
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet, Scene
 from fkp_edge.data.pictures import portrait_points
+from fkp_edge.errors import InputError
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 from fkp_edge.train.augment import degrade, face_crop, mirror, sample_crop
@@ -20,6 +21,7 @@ from fkp_edge.train.batches import BatchMaker, TrainingSet, ahead
 from fkp_edge.train.negatives import Negatives, _badly_framed, mine_negatives
 from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Augment, Data, Fit, Recipe
+from fkp_edge.train.registry import read_recipe
 
 NONE = Negatives([], [], [])
 
@@ -52,6 +54,21 @@ def test_crops_are_framed_as_often_as_the_recipe_says(faces: FaceSet) -> None:
     crops = [sample_crop(faces, 0, rng, upright) for _ in range(300)]
     assert np.mean([c.side for c in crops]) == pytest.approx(aim.side, rel=0.01)
     assert np.std([c.roll - aim.roll for c in crops]) == pytest.approx(np.radians(2.0), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("mix", "said"),
+    [
+        ("haar_share = 0.5\ntrack_share = 0.6", "add up to 1.28; expected at most 1, the rest is framed by labels"),
+        ("blur_share = 10", "augment.blur_share = 10 cannot be used; expected a number <= 1.0"),
+    ],
+)
+def test_a_mix_of_more_than_all_crops_is_refused(mix: str, said: str, tiny: Path) -> None:
+    text = (tiny / "tiny2.toml").read_text()
+    (tiny / "tiny2.toml").write_text(f"{text}[augment]\n{mix}\n")
+    with pytest.raises(InputError) as caught:
+        read_recipe(tiny / "tiny2.toml")
+    assert said in str(caught.value)
 
 
 def test_haar_crops_come_from_its_own_boxes_half_of_the_time(faces: FaceSet) -> None:
