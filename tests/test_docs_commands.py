@@ -165,6 +165,10 @@ WAYS: dict[str, Run | Left] = {
     "fkp-edge train train/published/keypointnet.toml --data kaggle --out runs/mine": Left(TRAINS),
     "fkp-edge train train/published/lenet5.toml --data kaggle --out runs/lenet5": Left(TRAINS),
     "fkp-edge train train/scratch.toml --data ../shared/data --out runs/scratch": Left(DATA),
+    "fkp-edge train train/keypointnet.toml --start keypoints-float32 --data ../shared/data --out runs/further": Left(
+        DATA
+    ),
+    "fkp-edge train train/keypointnet.toml --sweep points.toml --data ../shared/data --out runs/mix": Left(DATA),
     "fkp-edge convert runs/mine/model.keras --data kaggle --out mine-int8.tflite": Left(CONVERTS),
     "fkp-edge convert runs/lenet5/model.keras --data kaggle --out lenet5-int8.tflite": Left(CONVERTS),
     "fkp-edge convert runs/keypointnet/model.keras --data ../shared/data --out keypoints-int8.tflite": Left(DATA),
