@@ -15,7 +15,7 @@ from fkp_edge.bench.records import Result, read_result
 from fkp_edge.bench.report import check_report, sections, write_report
 from fkp_edge.bench.run import Plan
 from fkp_edge.bench.run import bench as measure
-from fkp_edge.cli.terminal import quiet_runtime
+from fkp_edge.cli.terminal import desktop_stderr
 from fkp_edge.device.sources import resolve_source
 from fkp_edge.errors import InputError
 from fkp_edge.model.edgetpu import check_made_for, made_for
@@ -49,11 +49,11 @@ def bench(args: Namespace) -> int:
 
     def opens(path: Path, threads: int) -> KeypointModel:
         file = read_model_file(path, card_required=plan.card_required)
-        with quiet_runtime():
-            accelerator = made_for(file) if args.accelerator == "edgetpu" else "cpu"
-            return KeypointModel(file, threads=threads, accelerator=accelerator)
+        accelerator = made_for(file) if args.accelerator == "edgetpu" else "cpu"
+        return KeypointModel(file, threads=threads, accelerator=accelerator)
 
-    result = measure(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
+    with desktop_stderr():  # what decoders say of a picture names no file
+        result = measure(plan, opens, lambda text: print(text, file=sys.stderr, flush=True))
     if args.report:
         write_report(result, args.report)
         print(f"report: {args.report}", file=sys.stderr)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge import data
-from fkp_edge.cli.terminal import quiet_runtime, to_json
+from fkp_edge.cli.terminal import desktop_stderr, to_json
 from fkp_edge.core.keypoints import Points
 from fkp_edge.data import Scene
 from fkp_edge.data.groups import read_groups
@@ -35,8 +35,15 @@ SEARCHERS = {"haar": "Haar proposes", "finder": "the finder proposes", "both": "
 
 def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
     """Prints a row a model and set."""
-    if args.groups:
-        return _by_groups(args)
+    with desktop_stderr():  # what decoders say of a picture names no file
+        results = _by_groups(args) if args.groups else _by_sets(args)
+    as_text = _groups_tables if args.groups else _table
+    print(to_json(results) if args.json else as_text(results))
+    return 0
+
+
+def _by_sets(args: Namespace) -> list[dict[str, Any]]:
+    """The figures of each model on each set."""
     detector = HaarDetector(AS_PUBLISHED)
     scenes = data.read_scenes(args.data / "scenes") if args.scenes else []
     results: list[dict[str, Any]] = []
@@ -50,17 +57,15 @@ def eval(args: Namespace) -> int:  # noqa: A001 - named as the command
             print(f"{path.name}: scenes", file=sys.stderr)
             entry["scenes"] = _on_scenes(model, scenes, args.search)
         results.append(entry)
-    print(to_json(results) if args.json else _table(results))
-    return 0
+    return results
 
 
 def _open(args: Namespace, path: Path) -> KeypointModel:
-    with quiet_runtime():
-        return open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
+    return open_model(path, card_required=not args.no_card, accelerator=args.accelerator)
 
 
-def _by_groups(args: Namespace) -> int:
-    """Prints the figures of groups of people."""
+def _by_groups(args: Namespace) -> list[dict[str, Any]]:
+    """The figures of groups of people."""
     if args.scenes or args.crops != "gt":
         raise InputError("--groups looks at whole pictures; expected neither --scenes nor --crops beside it")
     pictures = read_groups(args.data, args.groups, one_in=args.held_out)
@@ -71,8 +76,11 @@ def _by_groups(args: Namespace) -> int:
         figures = evaluate_groups(model, pictures, find=_pipeline(model, args.search))
         about = {"data": args.data.name, "held_out_one_in": args.held_out, "search": args.search}
         results.append({"model": path.name, "sha256": model.file.sha256} | about | figures)
-    print(to_json(results) if args.json else "\n\n".join(map(_groups_table, results)))
-    return 0
+    return results
+
+
+def _groups_tables(results: list[dict[str, Any]]) -> str:
+    return "\n\n".join(map(_groups_table, results))
 
 
 def _groups_table(entry: dict[str, Any]) -> str:

@@ -77,8 +77,8 @@ def to_json(value: Any) -> str:
 def desktop_stderr() -> Iterator[None]:
     """Leaves stderr to our own lines: progress, and warnings that a person can act on. FKP_EDGE_DEBUG=1 shows all.
 
-    TensorFlow and absl write to the descriptor itself, past Python: it goes to a file, of which the end is shown when
-    something breaks that we have no words for. Where the process crashes, Python says where.
+    TensorFlow, absl and picture decoders write to the descriptor itself, past Python: it goes to a file, of which the
+    end is shown when something breaks that we have no words for. Where the process crashes, Python says where.
     """
     if os.environ.get("FKP_EDGE_DEBUG"):
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

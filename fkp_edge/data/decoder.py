@@ -69,14 +69,14 @@ class Decoder:
         """Starts the child, so that the first picture need not wait for it."""
         self._worker.start()
 
-    def decode(self, coded: bytes, *, color: bool = False) -> Decoded:
-        """The picture in `coded`; a large JPEG is reduced while it is decoded.
+    def decode(self, coded: bytes, *, color: bool = False, reduces: bool = True) -> Decoded:
+        """The picture in `coded`; a large JPEG is reduced while it is decoded, where `reduces`.
 
         Raises:
             InputError: it is no picture, damaged, or claims or costs more than the limits.
         """
         claim = read_header(coded)
-        factor = check_claim(claim, self._limits, reduces=True)
+        factor = check_claim(claim, self._limits, reduces=reduces)
         most = (claim.width // factor + 8) * (claim.height // factor + 8) * (3 if color else 1)
         memory = claim.memory + 2 * most + SLACK
         question = QUESTION.pack(len(coded), memory, self._limits.cpu_s, color, factor)

@@ -99,15 +99,15 @@ def decode_bytes(coded: bytes, name: str, *, color: bool = False) -> NDArray[np.
     return picture  # type: ignore[return-value]
 
 
-def decode_picture(path: Path, decoder: Decoder, *, color: bool = False) -> Decoded:
-    """The picture in `path`, opened by `decoder`.
+def decode_picture(path: Path, decoder: Decoder, *, color: bool = False, reduces: bool = True) -> Decoded:
+    """The picture in `path`, opened by `decoder`; a large JPEG at a reduced size where `reduces`.
 
     Raises:
         InputError: the file is missing, too large, or no picture.
     """
     coded = read_coded(path)
     try:
-        return decoder.decode(coded, color=color)
+        return decoder.decode(coded, color=color, reduces=reduces)
     except InputError as error:
         raise InputError(f"{path} is not a picture that OpenCV reads: {error}") from error
 

@@ -165,7 +165,27 @@ def test_one_good_frame_does_not_end_the_growing_wait(model: KeypointModel, capl
     slow = SupervisionSettings(stall_s=3600, retry_s=0.01, longest_retry_s=0.03)
     runtime = Runtime(camera.open(), Engine(model, FakeSearch()), [sink], reopen=camera.open, settings=slow)
     runtime.run()
-    assert re.findall(r"again in (\S+) s", caplog.text)[:4] == ["0.01", "0.02", "0.03", "0.03"]
+    assert re.findall(r"failed: flaps; it is opened again in (\S+) s", caplog.text)[:4] == [
+        "0.01",
+        "0.02",
+        "0.03",
+        "0.03",
+    ]
+
+
+def test_a_camera_that_ends_is_said_to_give_no_more_frames(
+    model: KeypointModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    def sink(frame: Frame | None, observation: Observation) -> None:
+        if runtime.reopened:
+            runtime.stop()
+
+    def open_again() -> FakeCamera:
+        return FakeCamera([Frame(GREY, time.monotonic_ns(), 0)], live=True)
+
+    runtime = Runtime(open_again(), Engine(model, FakeSearch()), [sink], reopen=open_again, settings=QUICK)
+    runtime.run()
+    assert "fake gives no more frames; it is opened again in 0.001 s" in caplog.text
 
 
 def test_the_wait_starts_over_once_frames_have_flowed_for_a_while(model: KeypointModel) -> None:

@@ -91,7 +91,9 @@ class Stalled(FakeCamera):
         super().close()
 
 
-def test_a_stalled_camera_gives_heartbeats_and_stop_ends_the_run_without_it(model: KeypointModel) -> None:
+def test_a_stalled_camera_gives_heartbeats_and_stop_ends_the_run_without_it(
+    model: KeypointModel, caplog: pytest.LogCaptureFixture
+) -> None:
     beats: list[Observation] = []
     camera = Stalled()
 
@@ -104,6 +106,7 @@ def test_a_stalled_camera_gives_heartbeats_and_stop_ends_the_run_without_it(mode
     runtime.run()
     camera.release.set()
     assert [(o.state, o.sequence, o.faces) for o in beats] == [(State.NO_CAMERA, 0, ())]
+    assert "fake still blocks after 1 s; it is left to the end of the process" in caplog.text
 
 
 def test_no_thread_outlives_a_run(model: KeypointModel) -> None:
@@ -127,3 +130,28 @@ def test_a_slow_camera_is_no_lost_one_its_last_observation_is_repeated(model: Ke
     beats = [(o.state, o.sequence, o.dropped) for _, o in sink.seen]
     assert [frame is None for frame, _ in sink.seen] == [False, True, False]
     assert beats == [(State.SEARCHING, 0, 0), (State.SEARCHING, 0, 0), (State.SEARCHING, 1, 0)]
+
+
+class Unhurried(FakeCamera):
+    """Gives a frame every third of a second."""
+
+    def read(self) -> Frame | None:
+        time.sleep(0.3)
+        return super().read()
+
+
+def test_a_camera_slower_than_the_looks_for_its_frames_is_not_opened_again(model: KeypointModel) -> None:
+    reopened = []
+
+    def stop_after_the_third(frame: Frame | None, observation: Observation) -> None:
+        if observation.sequence == 2:
+            runtime.stop()
+
+    def open_again() -> FakeCamera:
+        reopened.append(1)
+        return Unhurried(frames(3), live=True)
+
+    camera = Unhurried(frames(4), live=True)
+    runtime = Runtime(camera, Engine(model, FakeSearch()), [stop_after_the_third], reopen=open_again)
+    runtime.run()
+    assert (reopened, runtime.reopened) == ([], 0)

@@ -191,3 +191,18 @@ def test_eval_frames_no_ready_crops(capsys, tmp_path: Path, kaggle_row, write_cs
     assert main(["eval", str(SHIPPED), "--data", str(path), "--crops", "haar"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error == "fkp-edge: error: training holds ready 96x96 crops; expected --crops gt, got haar"
+
+
+@pytest.mark.parametrize("command", [["eval", SHIPPED], ["run", "--fast", "--json", "--source"]], ids=lambda c: c[0])
+def test_what_a_decoder_says_of_a_picture_is_not_heard(
+    tmp_path: Path, write_pts, capfd: pytest.CaptureFixture[str], command: list[object]
+):
+    pts = write_pts(tmp_path / "faces" / "a.pts")
+    coded = cv2.imencode(".jpg", cv2.imread(str(pts.with_suffix(".png"))))[1].tobytes()
+    pts.with_suffix(".png").unlink()
+    pts.with_suffix(".jpg").write_bytes(coded[:-2] + b"\x12" * 300 + coded[-2:])  # libjpeg warns of such bytes
+    where = ["--data", pts.parent] if command[0] == "eval" else [pts.parent, "--stream", "tcp://127.0.0.1:0"]
+    assert main([str(word) for word in [*command, *where]]) == 0
+    said = capfd.readouterr().err.splitlines()
+    assert said
+    assert not [line for line in said if "JPEG" in line]

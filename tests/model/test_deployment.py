@@ -135,6 +135,43 @@ def test_a_roll_back_that_was_cut_off_is_ended_by_the_next_change(place: Path, c
     assert previous_of(place).read_bytes() == (FLOAT if cut == 2 else INT8).read_bytes()
 
 
+def test_a_first_install_that_was_cut_off_can_be_rolled_back(place: Path):
+    replaced_at(place).write_bytes(place.read_bytes())  # all that it did but its last step
+    place.write_bytes(FLOAT.read_bytes())
+    told = []
+    assert roll_back(place, tell=lambda path, _: told.append(path)).is_new
+    assert files(place) == {"model.tflite": INT8.read_bytes(), "model.tflite.previous": FLOAT.read_bytes()}
+    assert told == [previous_of(place)]
+
+
+def test_what_a_change_left_that_was_cut_off_before_the_new_file_came_is_removed(place: Path):
+    replaced_at(place).write_bytes(place.read_bytes())
+    assert not install_model(INT8, place).is_new
+    assert files(place) == {"model.tflite": INT8.read_bytes()}
+
+
+def test_an_install_that_fails_leaves_what_was_there(place: Path, monkeypatch: pytest.MonkeyPatch):
+    renames, replace = itertools.count(1), Path.replace
+
+    def rename(path: Path, to: Path) -> None:
+        if next(renames) == 2:
+            raise OSError(errno.ENOSPC, "the disk is full")
+        replace(path, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", rename)
+        with pytest.raises(InputError, match="the disk is full"):
+            install_model(FLOAT, place)
+    assert files(place) == {"model.tflite": INT8.read_bytes()}
+
+
+def test_a_file_before_without_a_card_is_refused(place: Path):
+    previous_of(place).write_bytes(read_model_file(FLOAT).flatbuffer)
+    with pytest.raises(ModelFileError, match="has no card, or is cut off; expected a whole file that fkp-edge convert"):
+        roll_back(place, tell=lambda *_: None)
+    assert place.read_bytes() == INT8.read_bytes()
+
+
 def fail_to_sync(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Makes the disk refuse to sync a folder, the time `at` and after it."""
     count, sync = itertools.count(1), os.fsync

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Frame
-from fkp_edge.data import find_pictures, read_picture
-from fkp_edge.data.pictures import kind_of
+from fkp_edge.data import find_pictures
+from fkp_edge.data.decoder import Decoder
+from fkp_edge.data.pictures import decode_picture, kind_of
 from fkp_edge.device.sources.base import Pace
 from fkp_edge.errors import SourceError
 
@@ -104,6 +106,9 @@ class FolderSource(_Recording):
             InputError: the folder holds no picture.
         """
         self._paths = find_pictures(path)
+        self._ending = contextlib.ExitStack()
+        self._decoder = self._ending.enter_context(Decoder())
+        self._decoder.start()  # it imports OpenCV while the rest of the program begins
         super().__init__(path.name, rate, pace=pace)
 
     def read(self) -> Frame | None:
@@ -112,11 +117,15 @@ class FolderSource(_Recording):
         Raises:
             InputError: a file is no picture.
         """
-        return self._frame(read_picture(self._paths[self._count])) if self._count < len(self._paths) else None
+        if self._count >= len(self._paths):
+            self.close()
+            return None
+        return self._frame(decode_picture(self._paths[self._count], self._decoder, reduces=False).pixels)
 
     def close(self) -> None:
-        """Ends the pictures."""
+        """Ends the pictures, and the process that decodes them."""
         self._paths = []
+        self._ending.close()
 
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.search import InlineSearch, SearchSettings, ThreadedSearch, cheaper, open_search
 from fkp_edge.device.timing import StageTimes
@@ -62,7 +64,7 @@ class Clock:
     """A clock that stands until it is told to go on."""
 
     def __init__(self) -> None:
-        self.now_s = 0.0
+        self.now_s = 1000.0
 
     def __call__(self) -> float:
         return self.now_s
@@ -107,11 +109,45 @@ def test_after_a_search_it_rests_by_the_time_of_the_core_that_it_used() -> None:
 
 
 def test_a_search_notes_what_it_took() -> None:
-    times = StageTimes()
-    search = ThreadedSearch(lambda grey: [], times)
+    clock, times = Clock(), StageTimes()
+    clock.now_s = 100.0
+
+    def detect(grey: np.ndarray) -> list:
+        clock.now_s += 4
+        return []
+
+    search = ThreadedSearch(detect, times, clock=clock)
     wait_for(search, frame())
     search.close()
-    assert len(times.newest_ns("search")) >= 1
+    assert times.newest_ns("search")[0] == 4_000_000_000
+
+
+@pytest.mark.parametrize(("later_s", "moved"), [(0.1, False), (0.6, True)])
+def test_a_slow_searchs_proposals_are_where_the_newest_frame_has_them(
+    demo_frames: list[Frame], later_s: float, moved: bool
+) -> None:
+    crop = crop_from_track(demo_frames[0].truth, FKP15.mean_shape)
+    shifted = np.roll(demo_frames[0].grey, 60, axis=1)
+    release = threading.Event()
+    search = ThreadedSearch(lambda grey: (release.wait(20), [crop])[1])
+    first_ns = 10**12
+    newest = Frame(shifted, first_ns + round(later_s * 1e9), 1)
+    assert search.look(Frame(demo_frames[0].grey, first_ns, 0)) is None
+    assert search.look(newest) is None
+    release.set()
+    (found,) = wait_for(search, newest)
+    search.close()
+    assert found.x == pytest.approx(crop.x + 60 * moved, abs=10)
+
+
+def test_an_answer_in_the_newest_frame_is_as_fresh_as_that(demo_frames: list[Frame]) -> None:
+    release = threading.Event()
+    search = ThreadedSearch(lambda grey: (release.wait(20), [BOX])[1], clock=Clock())
+    for at_s in (0.0, 0.03, 30.0):
+        assert search.look(frame(round(at_s * 1e9))) is None
+    release.set()
+    assert wait_for(search, frame(round(30.03 * 1e9))) == [BOX]
+    search.close()
 
 
 def test_an_answer_counts_however_long_its_search_took() -> None:
@@ -182,6 +218,8 @@ def test_closing_twice_ends_the_thread() -> None:
 LEFT = """
 import time
 import numpy as np
+from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.timing import StageTimes

@@ -157,6 +157,23 @@ def test_video_and_folder_give_all_their_frames(video: Path, folder: Path) -> No
         assert play(source) == FRAMES
 
 
+def test_what_a_decoder_says_of_a_picture_is_not_heard(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    coded = cv2.imencode(".jpg", drawn(0))[1].tobytes()
+    (folder / "00.jpg").write_bytes(coded[:-2] + b"\x12" * 300 + coded[-2:])  # libjpeg: extraneous bytes before marker
+    source = FolderSource(folder, pace=False)
+    assert play(source) == FRAMES + 1
+    assert capfd.readouterr().err == ""
+
+
+def test_no_process_outlives_a_folder_that_is_closed(folder: Path) -> None:
+    source = FolderSource(folder, pace=False)
+    source.read()
+    decoder = source._decoder._worker.pid
+    assert Path(f"/proc/{decoder}").exists()
+    source.close()
+    assert not Path(f"/proc/{decoder}").exists()
+
+
 def test_a_truncated_video_is_an_error(video: Path) -> None:
     content = video.read_bytes()
     video.write_bytes(content[: len(content) * 2 // 3])
@@ -433,8 +450,10 @@ def test_a_pi_camera_without_picamera2_is_said(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_open_source_tells_files_folders_and_demo_apart(video: Path, folder: Path) -> None:
-    kinds = [type(open_source(str(text), pace=False)) for text in (video, folder, "demo")]
-    assert kinds == [VideoSource, FolderSource, DemoSource]
+    sources = [open_source(str(text), pace=False) for text in (video, folder, "demo")]
+    for source in sources:
+        source.close()
+    assert [type(source) for source in sources] == [VideoSource, FolderSource, DemoSource]
 
 
 def test_a_camera_that_may_not_be_opened_is_still_a_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
