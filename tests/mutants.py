@@ -44,7 +44,7 @@ TESTS = {
     "fkp_edge/device/detection/threaded.py": SEARCH,
     "fkp_edge/device/detection/pace.py": f"{DEVICE}/detection/test_pace.py",
     "fkp_edge/device/detection/proposals.py": f"{DEVICE}/detection/test_proposals.py",
-    "fkp_edge/device/capture.py": f"{DEVICE}/test_frame_filter.py",
+    "fkp_edge/device/capture.py": f"{DEVICE}/test_frame_filter.py {DEVICE}/test_runtime.py",
     "fkp_edge/device/runtime.py": f"{DEVICE}/test_runtime.py {DEVICE}/test_faults.py",
     "fkp_edge/stream/protocol/datagrams.py": f"{STREAM}/protocol/test_datagrams.py",
     "fkp_edge/stream/protocol/lines.py": f"{STREAM}/protocol/test_lines.py",
