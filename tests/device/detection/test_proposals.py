@@ -116,23 +116,24 @@ def test_hundreds_of_proposals_cost_a_bounded_number_of_looks() -> None:
 
 
 def test_only_the_newest_places_are_remembered() -> None:
-    proposals, crops = Proposals(), places(180)
+    hall = cv2.resize(RNG.integers(0, 256, (80, 160), np.uint8), (1280, 640))
+    proposals, crops = Proposals(), [Crop(20 + 50.0 * (i % 24), 40 + 60.0 * (i // 24), 40) for i in range(180)]
     for start in (0, 60, 120):
-        looked_at(proposals, crops[start : start + 60], start / 1000)
-    assert len(looked_at(proposals, crops[:60], 1.0)) == 60
-    assert len(looked_at(proposals, crops[165:], 1.1)) == MAX_LOOKED_AT
+        looked_at(proposals, crops[start : start + 60], start / 1000, hall)
+    assert len(looked_at(proposals, crops[:60], 1.0, hall)) == 60
+    assert len(looked_at(proposals, crops[165:], 1.1, hall)) == MAX_LOOKED_AT
 
 
 def test_what_is_dropped_is_not_looked_at() -> None:
     proposals = Proposals()
-    proposals.take(places(3), 0)
+    proposals.take(places(3), ROOM, 0)
     proposals.drop()
     assert (len(proposals), proposals.next()) == (0, None)
 
 
 def test_one_that_is_put_back_is_the_next() -> None:
     proposals = Proposals()
-    proposals.take(places(3), 0)
+    proposals.take(places(3), ROOM, 0)
     first = proposals.next()
     proposals.put_back(first)
     assert (len(proposals), proposals.next()) == (3, first)
