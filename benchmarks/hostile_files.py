@@ -45,7 +45,7 @@ from fkp_edge.model.file import encode_model_file, parse_model_file, read_model_
 from fkp_edge.model.rehearsal import MODULE, try_out
 from fkp_edge.model.shipped import shipped_model
 from fkp_edge.model.tail import TailError, read_arrays
-from fkp_edge.train.inspection import checked_config
+from fkp_edge.train.containers import checked_config
 
 SHIPPED = read_model_file(shipped_model())
 MAPPED = 20_000

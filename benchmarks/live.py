@@ -19,8 +19,7 @@ import cv2
 import numpy as np
 
 from fkp_edge.core.observation import Frame, Observation, State
-from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import RotatedDetector
+from fkp_edge.device.detection.haar import HaarDetector, RotatedDetector
 from fkp_edge.device.detection.search import SearchSettings, ThreadedSearch
 from fkp_edge.device.runtime import Runtime
 from fkp_edge.device.sources import DemoSource, FakeCamera

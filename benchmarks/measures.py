@@ -27,8 +27,7 @@ from fkp_edge.data import load_one
 from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.sources import DemoSource
 from fkp_edge.device.tracking.engine import Engine
-from fkp_edge.device.tracking.measuring import MeasureSettings
-from fkp_edge.device.tracking.pose import head_pose
+from fkp_edge.device.tracking.pose import MeasureSettings, head_pose
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 

@@ -35,11 +35,10 @@ from fkp_edge.evaluation.evaluate import evaluate
 from fkp_edge.model.file import write_model_file
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.train.backend import keras
-from fkp_edge.train.published.knn import nearest_points
 from fkp_edge.train.published.missing import prepared
 from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
 from fkp_edge.train.published.rows import load_rows, split_rows
-from fkp_edge.train.published.run import figures_of, train_knn, train_published
+from fkp_edge.train.published.run import figures_of, nearest_points, train_knn, train_published
 from fkp_edge.train.registry import read_recipe
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 
 from fkp_edge.core.observation import Frame, Observation
-from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import RotatedDetector
+from fkp_edge.device.detection.haar import HaarDetector, RotatedDetector
 from fkp_edge.device.detection.search import InlineSearch, SearchSettings, ThreadedSearch
 from fkp_edge.device.runtime import Runtime
 from fkp_edge.device.sources import DemoSource, FakeCamera

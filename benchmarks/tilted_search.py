@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from fkp_edge import data
 from fkp_edge.core.geometry import Crop, crop_from_box
 from fkp_edge.core.keypoints import FKP15, from_ibug68
-from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import TURNS, RotatedDetector
+from fkp_edge.device.detection.haar import TURNS, HaarDetector, RotatedDetector
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.refinement import Prediction, refine_crop
 from fkp_edge.evaluation.metrics import face_nme

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from fkp_edge.device.runtime import SupervisionSettings
     from fkp_edge.device.sources import CameraSettings
     from fkp_edge.device.tracking.engine import EngineSettings
-    from fkp_edge.device.tracking.measuring import MeasureSettings
+    from fkp_edge.device.tracking.pose import MeasureSettings
     from fkp_edge.device.tracking.smoothing import SmoothingSettings
     from fkp_edge.errors import (
         AcceleratorError,
@@ -56,8 +56,7 @@ if TYPE_CHECKING:
     from fkp_edge.library.judging import Accuracy, Measurement, benchmark, evaluate, verify
     from fkp_edge.library.making import Conversion, Training, convert, train
     from fkp_edge.library.results import Face, Pose, Result, TrackResult
-    from fkp_edge.library.run import run
-    from fkp_edge.library.sources import Results, track
+    from fkp_edge.library.run import Results, run, track
     from fkp_edge.library.tracker import Tracker
     from fkp_edge.model.interpreter import KeypointModel
     from fkp_edge.model.verify import Verification
@@ -119,7 +118,7 @@ _PLACES = {
     "device.runtime": "SupervisionSettings",
     "device.sources": "CameraSettings",
     "device.tracking.engine": "EngineSettings",
-    "device.tracking.measuring": "MeasureSettings",
+    "device.tracking.pose": "MeasureSettings",
     "device.tracking.smoothing": "SmoothingSettings",
     "errors": "AcceleratorError FkpEdgeError InputError MissingPartError ModelFileError SourceError StreamError",
     "library.find": "demo_picture find",
@@ -127,8 +126,7 @@ _PLACES = {
     "library.making": "Conversion Training convert train",
     "library.inputs": "load",
     "library.results": "Face Pose Result TrackResult",
-    "library.run": "run",
-    "library.sources": "Results track",
+    "library.run": "Results run track",
     "library.tracker": "Tracker",
     "model.interpreter": "KeypointModel",
     "model.verify": "Verification",

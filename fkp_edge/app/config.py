@@ -14,7 +14,7 @@ from fkp_edge.device.detection.search import SearchSettings
 from fkp_edge.device.runtime import SupervisionSettings
 from fkp_edge.device.sources import CameraSettings
 from fkp_edge.device.tracking.engine import EngineSettings
-from fkp_edge.device.tracking.measuring import MeasureSettings
+from fkp_edge.device.tracking.pose import MeasureSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.errors import InputError
 

@@ -37,7 +37,7 @@ from fkp_edge.device.sources import (
 from fkp_edge.device.summary import Summary
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine
-from fkp_edge.device.tracking.measuring import MeasureSettings, Measuring
+from fkp_edge.device.tracking.pose import MeasureSettings, Measuring
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import find_model
 from fkp_edge.stream.protocol.address import HeadAddress

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.cli.network import open_model_of
+from fkp_edge.cli.predict import open_model_of
 from fkp_edge.cli.terminal import to_json
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE

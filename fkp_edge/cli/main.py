@@ -13,6 +13,11 @@ __all__ = ["main"]
 
 UNTIL_STOPPED = ("run", "watch", "replay")
 """Commands that Ctrl-C ends with 0, as a person means it to; whatever else it cuts short ends with 130."""
+_MODULES = {
+    **dict.fromkeys(("export", "replay", "status", "watch"), "streams"),
+    **dict.fromkeys(("model", "verify"), "models"),
+}
+"""Where a command stands that has no module of its own name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +46,7 @@ def _main(argv: Sequence[str]) -> int:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
-        command = import_module(f"fkp_edge.cli.{args.command}")
+        command = import_module(f"fkp_edge.cli.{_MODULES.get(args.command, args.command)}")
         return int(getattr(command, args.command)(args))
     except BrokenPipeError:  # what reads our output went away: `fkp-edge watch --json | head`
         forget_stdout()

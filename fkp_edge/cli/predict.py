@@ -10,8 +10,7 @@ from typing import Any
 
 import cv2
 
-from fkp_edge.cli.network import open_model_of
-from fkp_edge.cli.terminal import print_error
+from fkp_edge.cli.terminal import print_error, quiet_runtime
 from fkp_edge.core.drawing import draw_face
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.keypoints import Schema
@@ -22,9 +21,21 @@ from fkp_edge.data.pictures import VIDEOS, decode_picture
 from fkp_edge.device.annotation import follow_video
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.errors import InputError, SourceError
-from fkp_edge.model.interpreter import KeypointModel
+from fkp_edge.model.interpreter import KeypointModel, open_model
+from fkp_edge.model.shipped import shipped_model
 
-__all__ = ["predict"]
+__all__ = ["open_model_of", "predict"]
+
+
+def open_model_of(args: Namespace) -> KeypointModel:
+    """The model that `--model` names, else the shipped int8 one."""
+    with quiet_runtime():
+        return open_model(
+            args.model or shipped_model(),
+            threads=args.threads,
+            card_required=not args.no_card,
+            accelerator=args.accelerator,
+        )
 
 
 def predict(args: Namespace) -> int:

@@ -25,8 +25,7 @@ from fkp_edge.core.keypoints import Points
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.comparison import Comparison, LabelledCrops, compare, labelled_crops, predict_crops
 from fkp_edge.evaluation.evaluate import Propose
-from fkp_edge.train.backend import keras
-from fkp_edge.train.replicas import strategy_for
+from fkp_edge.train.backend import keras, strategy_for
 
 __all__ = ["Candidate", "Job", "candidates", "prepare_job", "unshifted_mean"]
 

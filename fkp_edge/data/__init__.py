@@ -6,10 +6,9 @@ from pathlib import Path
 
 from fkp_edge.core.keypoints import FKP15, Schema
 from fkp_edge.data.faceset import FaceSet
-from fkp_edge.data.ibug import Scene, read_ibug_folder, read_pts, read_scenes
 from fkp_edge.data.kaggle import read_kaggle, read_kaggle_test
-from fkp_edge.data.muct import MUCT_COLUMNS, read_muct
 from fkp_edge.data.pictures import find_pictures, kind_of, read_picture
+from fkp_edge.data.readers import MUCT_COLUMNS, Scene, read_ibug_folder, read_muct, read_pts, read_scenes
 from fkp_edge.errors import InputError
 
 __all__ = [

@@ -16,8 +16,8 @@ from fkp_edge.core.drawing import draw_points, sheet
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.keypoints import Schema, from_ibug68
 from fkp_edge.data import find_pictures, read_picture
-from fkp_edge.data.ibug import format_pts, read_pts
 from fkp_edge.data.pictures import VIDEOS, kind_of
+from fkp_edge.data.readers import format_pts, read_pts
 from fkp_edge.device.sources.files import VideoSource
 from fkp_edge.errors import InputError
 from fkp_edge.label.chips import Chip, cut_chip

@@ -15,7 +15,7 @@ from fkp_edge.core.settings import Settings, parse_settings
 from fkp_edge.device.detection.search import SearchSettings, open_search
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
-from fkp_edge.device.tracking.measuring import MeasureSettings
+from fkp_edge.device.tracking.pose import MeasureSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.errors import InputError
 from fkp_edge.library.inputs import Colors, ModelLike, Picture, as_frame, check_colors, load, to_grey

@@ -20,8 +20,7 @@ from fkp_edge.stream.protocol.messages import (
     decode_server,
     encode,
 )
-from fkp_edge.stream.server.line_server import LineServer
-from fkp_edge.stream.server.udp import UdpSender
+from fkp_edge.stream.server.line_server import LineServer, UdpSender
 
 __all__ = [
     "Auth",

@@ -19,13 +19,11 @@ from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.metrics import face_nme
-from fkp_edge.train.backend import keras, tf
+from fkp_edge.train.backend import keras, strategy_for, tf
 from fkp_edge.train.batches import Batch, BatchMaker, ahead
 from fkp_edge.train.history import append_line, keep_epochs, restore_newest
-from fkp_edge.train.losses import keypoint_loss, score_loss
-from fkp_edge.train.networks import freeze_start
+from fkp_edge.train.networks import freeze_start, keypoint_loss, score_loss
 from fkp_edge.train.recipe import Recipe
-from fkp_edge.train.replicas import strategy_for
 
 __all__ = ["Fitter", "predict_faces"]
 

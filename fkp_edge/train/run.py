@@ -18,7 +18,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import Propose
 from fkp_edge.evaluation.metrics import summarise
 from fkp_edge.train import plots
-from fkp_edge.train.backend import keras
+from fkp_edge.train.backend import keras, strategy_for
 from fkp_edge.train.batches import BatchMaker, TrainingSet
 from fkp_edge.train.fit import Fitter, predict_faces
 from fkp_edge.train.inputs import Inputs
@@ -26,7 +26,6 @@ from fkp_edge.train.negatives import mine_negatives
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.proposals import face_boxes
 from fkp_edge.train.recipe import Recipe
-from fkp_edge.train.replicas import strategy_for
 from fkp_edge.train.saved import carry_weights, load_trained, save_trained
 from fkp_edge.train.temperature import apply_temperature
 from fkp_edge.train.twin import settle_norms

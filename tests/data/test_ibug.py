@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.keypoints import FKP15, IBUG68
-from fkp_edge.data.ibug import MAX_PTS_BYTES, read_ibug_folder, read_pts, read_scenes
+from fkp_edge.data.readers import MAX_PTS_BYTES, read_ibug_folder, read_pts, read_scenes
 from fkp_edge.errors import InputError
 
 POINTS = np.stack([np.arange(68) * 1.5, np.arange(68) + 20.0], 1)

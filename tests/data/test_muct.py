@@ -11,7 +11,7 @@ import pytest
 from fkp_edge.core.geometry import CROP_SIZE
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import load_one
-from fkp_edge.data.muct import MUCT_COLUMNS, MUCT_POINTS, read_muct
+from fkp_edge.data.readers import MUCT_COLUMNS, MUCT_POINTS, read_muct
 from fkp_edge.errors import InputError
 
 # MUCT's point -> a place in Kaggle's crop that is stretched to a picture of 480x640

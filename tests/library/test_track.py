@@ -11,7 +11,7 @@ import pytest
 import fkp_edge as fkp
 from fkp_edge.device.sources import DemoSource, FakeCamera
 from fkp_edge.errors import SourceError
-from fkp_edge.library import sources
+from fkp_edge.library import run as running
 
 DEMO = DemoSource(pace=False)
 
@@ -22,7 +22,7 @@ def camera(monkeypatch: pytest.MonkeyPatch):
 
     def put(*cameras: FakeCamera) -> None:
         waiting = list(cameras)
-        monkeypatch.setattr(sources, "open_source", lambda *_, **__: waiting.pop(0))
+        monkeypatch.setattr(running, "open_source", lambda *_, **__: waiting.pop(0))
 
     return put
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fkp_edge.cli.main import main
-from fkp_edge.cli.model import next_step
+from fkp_edge.cli.models import next_step
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.deployment import install_model, previous_of, replaced_at, roll_back
 from fkp_edge.model.file import read_model_file, write_model_file

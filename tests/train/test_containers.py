@@ -17,8 +17,7 @@ pytest.importorskip("tensorflow", reason="needs fkp-edge[train]")
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.errors import InputError
 from fkp_edge.train.backend import h5py, keras, tf
-from fkp_edge.train.containers import open_keras
-from fkp_edge.train.inspection import LAYERS
+from fkp_edge.train.containers import LAYERS, open_keras
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network
 from fkp_edge.train.saved import load_trained

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.train.backend import tf
-from fkp_edge.train.losses import keypoint_loss, score_loss
+from fkp_edge.train.networks import keypoint_loss, score_loss
 from fkp_edge.train.recipe import Loss
 
 

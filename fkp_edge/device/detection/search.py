@@ -11,8 +11,7 @@ from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Detect, Proposal, Search
 from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch
-from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, find_cascade
-from fkp_edge.device.detection.rotated import RotatedDetector
+from fkp_edge.device.detection.haar import HaarDetector, HaarSettings, RotatedDetector, find_cascade
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.model.file import read_model_file

@@ -1,19 +1,21 @@
-"""Where a head is turned: yaw, pitch and roll from the points and a 3D mean face.
-
-Pose from orthography and scaling with one correction for perspective (DeMenthon and Davis, IJCV 1995). OpenCV's
-solvePnP finds the same angles to a degree or so (a test says), but takes half as long as the network itself.
-"""
+"""Head pose from points, and what faces do and where heads are."""
 
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from fkp_edge.core.keypoints import Points, Schema, to_fkp15
+from fkp_edge.core.measures import FaceMeasures
+from fkp_edge.core.position import FIELD_OF_VIEW, PUPILS_CM, Position, head_position
+from fkp_edge.core.settings import Settings
 
-__all__ = ["MEAN_FACE", "Pose", "head_pose", "rotation"]
+__all__ = ["MEAN_FACE", "MeasureSettings", "Measuring", "Pose", "head_pose", "rotation"]
 
 Pose = tuple[float, float, float]
 """Yaw (positive to the subject's left), pitch (up) and roll (towards the subject's left shoulder), degrees."""
@@ -95,3 +97,46 @@ def rotation(pose: Pose) -> NDArray[np.float64]:
 
 def _turn(angle: float) -> tuple[float, float]:
     return math.cos(angle), math.sin(angle)
+
+
+class MeasureSettings(Settings, frozen=True, kw_only=True):
+    """Whether faces are measured, and what that needs to know."""
+
+    enabled: bool = False
+    pupils_cm: Annotated[float, Meta(ge=3, le=10)] = PUPILS_CM
+    """Between the pupils of the people who are seen."""
+    field_of_view: Annotated[float, Meta(ge=10, le=170)] | Literal["auto"] = "auto"
+    """Degrees across the picture's width; `auto` is the Pi camera's own where its lens is known, else 62."""
+
+    def of_camera(self, degrees: float | None) -> MeasureSettings:
+        """These settings where the camera itself says what it shows; None: it does not."""
+        known = self.field_of_view != "auto" or degrees is None
+        return self if known else msgspec.structs.replace(self, field_of_view=degrees)
+
+
+class Measuring:
+    """Measures faces with points of one schema."""
+
+    def __init__(self, schema: Schema, settings: MeasureSettings) -> None:
+        """
+        Raises:
+            InputError: nothing can be measured on points of `schema`.
+        """
+        FaceMeasures(schema)
+        self._schema = schema
+        self._pupils_cm = settings.pupils_cm
+        self._field = FIELD_OF_VIEW if settings.field_of_view == "auto" else settings.field_of_view
+
+    def begin(self) -> FaceMeasures:
+        """What keeps the measures of a new face."""
+        return FaceMeasures(self._schema)
+
+    def position(
+        self, points: Points, pose: tuple[float, float, float] | None, frame_size: tuple[int, int]
+    ) -> Position | None:
+        """Where the head is, in a frame of (width, height)."""
+        if pose is None:
+            return None
+        return head_position(
+            points, self._schema, pose, frame_size, pupils_cm=self._pupils_cm, field_of_view=self._field
+        )

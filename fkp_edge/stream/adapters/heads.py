@@ -6,7 +6,7 @@ import logging
 import math
 
 from fkp_edge.stream.protocol.messages import FaceMessage, ObservationMessage, Pose
-from fkp_edge.stream.server.udp import DatagramSender
+from fkp_edge.stream.server.line_server import DatagramSender
 
 __all__ = ["HeadSender", "Rows", "clamped", "rotation_rows"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fkp_edge.errors import MissingPartError
 from fkp_edge.stream.protocol.address import UdpAddress
 from fkp_edge.stream.protocol.messages import FaceMessage, Hello, Measures, ObservationMessage
-from fkp_edge.stream.server.udp import DatagramSender
+from fkp_edge.stream.server.line_server import DatagramSender
 
 try:
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder

@@ -19,9 +19,8 @@ from fkp_edge.stream.protocol.address import (
     WebAddress,
     parse_address,
 )
-from fkp_edge.stream.server.access import check_reach, read_password, read_token
+from fkp_edge.stream.server.access import check_certificate, check_reach, read_password, read_tls, read_token
 from fkp_edge.stream.server.publishers import Access
-from fkp_edge.stream.server.tls import check_certificate, read_tls
 
 __all__ = ["check_addresses", "read_stream_options"]
 

@@ -19,9 +19,8 @@ from fkp_edge.stream.protocol.address import (
     WebAddress,
 )
 from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode
-from fkp_edge.stream.server.line_server import LineServer
-from fkp_edge.stream.server.tls import check_certificate
-from fkp_edge.stream.server.udp import DatagramSender, UdpSender
+from fkp_edge.stream.server.access import check_certificate
+from fkp_edge.stream.server.line_server import DatagramSender, LineServer, UdpSender
 
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LineSockets

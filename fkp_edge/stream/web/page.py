@@ -16,11 +16,9 @@ from fkp_edge.core.keypoints import Schema
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.stream.protocol.messages import Hello, ObservationMessage, encode, without_clock
 from fkp_edge.stream.web.metrics import Histogram, Numbers, render, temperature_c
-from fkp_edge.stream.web.newest import Newest
-from fkp_edge.stream.web.pictures import Effect, Grey, JpegEncoder, quiet_executor
+from fkp_edge.stream.web.pictures import Effect, Find, Grey, JpegEncoder, Photographs, quiet_executor
 from fkp_edge.stream.web.places import place_of
-from fkp_edge.stream.web.sockets import STALL_S, LineSockets, Peer
-from fkp_edge.stream.web.uploads import Find, Photographs
+from fkp_edge.stream.web.sockets import STALL_S, LineSockets, Newest, Peer
 
 __all__ = ["PUBLIC", "LivePage", "PageParts"]
 

@@ -1,10 +1,10 @@
-"""Pictures of frames for who watches: each encoded once, however many watch, and none where nobody does."""
+"""Pictures of the live page: its preview, and what somebody uploads."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.drawing import draw_face
 from fkp_edge.core.keypoints import Schema
-from fkp_edge.stream.protocol.messages import ObservationMessage
+from fkp_edge.core.observation import Face
+from fkp_edge.data.decoder import UPLOADS, Decoder
+from fkp_edge.errors import InputError
+from fkp_edge.stream.protocol.conversion import from_face
+from fkp_edge.stream.protocol.messages import FaceMessage, ObservationMessage
 
-__all__ = ["Effect", "JpegEncoder", "quiet_executor"]
+__all__ = ["Effect", "Find", "JpegEncoder", "Photographs", "quiet_executor"]
 
 Grey = NDArray[np.uint8]
 Effect = Callable[[NDArray[np.uint8], NDArray[np.float32]], None]
@@ -68,3 +72,36 @@ class JpegEncoder:
                     draw_face(picture, points, self._schema, box=face.box)
         _, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         return coded.tobytes()
+
+
+Find = Callable[[NDArray[np.uint8]], Sequence[Face]]
+"""Faces in a grey picture (H, W)."""
+
+
+class Photographs:
+    """Looks for faces in photographs, one after the other."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._decoder = Decoder(UPLOADS)
+        self._closed = False
+
+    def faces(self, coded: bytes) -> list[FaceMessage]:
+        """The faces in a JPEG or PNG, in pixels of the whole picture.
+
+        Raises:
+            InputError: it is neither, is damaged, or claims or costs too much.
+        """
+        with Decoder(UPLOADS) as self._decoder:  # nobody's picture meets the process that opened another's
+            if self._closed:
+                self._decoder.close()
+            try:
+                picture = self._decoder.decode(coded)
+            except InputError as error:
+                raise InputError(f"the picture cannot be used: {error}") from error
+        return [from_face(face.enlarged(picture.factor)) for face in self._find(picture.pixels)]
+
+    def close(self) -> None:
+        """Ends the decoding that goes on, if any; from any thread."""
+        self._closed = True
+        self._decoder.close()

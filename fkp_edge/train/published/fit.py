@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +17,55 @@ from tqdm import tqdm
 
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
+from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
+from fkp_edge.train.augment import mirror
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import ahead
 from fkp_edge.train.history import append_line, restore_newest
-from fkp_edge.train.losses import keypoint_loss
-from fkp_edge.train.published.augment import augmented
-from fkp_edge.train.published.recipe import PublishedRecipe
+from fkp_edge.train.networks import keypoint_loss
+from fkp_edge.train.published.recipe import Augment, PublishedRecipe
 from fkp_edge.train.published.rows import pixels_of, units_of
 from fkp_edge.train.published.schedule import Course, Epoch, read_history
 from fkp_edge.train.recipe import Loss
 
-__all__ = ["NetworkFit", "Step", "batches", "predict_units"]
+__all__ = ["NetworkFit", "Step", "augmented", "batches", "brightened", "moved", "predict_units"]
+
+Grey = NDArray[np.uint8]
+
+
+def augmented(
+    pixels: Grey, units: Points, schema: Schema, rng: np.random.Generator, config: Augment
+) -> tuple[Grey, Points]:
+    """A picture (96, 96) and its points (K, 2) in crop units, changed at random as `config` says."""
+    if config.shift_px or config.roll_deg:
+        shift = rng.uniform(-config.shift_px, config.shift_px, 2)
+        pixels, units = moved(pixels, units, shift, rng.uniform(-config.roll_deg, config.roll_deg))
+    if rng.random() < config.flip_share:
+        pixels, units = mirror(pixels, units, schema)
+    if rng.random() < config.bright_share:
+        pixels = brightened(pixels, rng.uniform(*config.brightness))
+    return pixels, units
+
+
+def moved(pixels: Grey, units: Points, shift_px: NDArray[np.floating], roll_deg: float) -> tuple[Grey, Points]:
+    """The picture turned clockwise about its middle, then shifted by (x, y); where it ends its border repeats."""
+    cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
+    turn = np.array([[cos, -sin], [sin, cos]])
+    middle = np.full(2, (CROP_SIZE - 1) / 2)
+    offset = middle + shift_px - turn @ middle
+    picture = cv2.warpAffine(
+        pixels, np.column_stack([turn, offset]), (CROP_SIZE, CROP_SIZE), borderMode=cv2.BORDER_REPLICATE
+    )
+    points = (units * CROP_SIZE - 0.5) @ turn.T + offset
+    return np.asarray(picture, np.uint8), np.asarray((points + 0.5) / CROP_SIZE, np.float32)
+
+
+def brightened(pixels: Grey, factor: float) -> Grey:
+    """The picture times `factor`, clipped at 255."""
+    return np.asarray(np.minimum(pixels * factor, 255), np.uint8)
+
 
 Floats = NDArray[np.float32]
 

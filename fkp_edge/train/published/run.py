@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import msgspec
 import numpy as np
+from sklearn.neighbors import KNeighborsRegressor
 
 from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import CROP_SIZE
@@ -16,18 +18,128 @@ from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.metrics import summarise
 from fkp_edge.train.backend import keras
+from fkp_edge.train.plots import draw_faces, draw_per_point
 from fkp_edge.train.published.fit import NetworkFit, predict_units
-from fkp_edge.train.published.knn import nearest_points
 from fkp_edge.train.published.missing import COMMON, complete_rows, fill_error_px, prepared, with_points
 from fkp_edge.train.published.networks import build_published
-from fkp_edge.train.published.pictures import draw_curves, draw_errors, draw_filled
 from fkp_edge.train.published.recipe import KnnRecipe, PublishedRecipe
 from fkp_edge.train.published.rows import load_rows, pixels_of, split_rows
-from fkp_edge.train.published.specialists import merge
+from fkp_edge.train.published.schedule import Epoch
 from fkp_edge.train.run import TrainResult
 from fkp_edge.train.saved import save_trained
 
-__all__ = ["figures_of", "train_knn", "train_published"]
+__all__ = [
+    "draw_curves",
+    "draw_errors",
+    "draw_filled",
+    "figures_of",
+    "merge",
+    "nearest_points",
+    "train_knn",
+    "train_published",
+]
+
+
+def nearest_points(train: FaceSet, faces: FaceSet, neighbours: int) -> Points:
+    """The mean points of the `neighbours` pictures of `train` nearest to each picture of `faces`: (N, K, 2) pixels.
+
+    Raises:
+        InputError: there are fewer training pictures than neighbours.
+    """
+    if len(train) < neighbours:
+        raise InputError(
+            f"neighbours = {neighbours}, but only {len(train)} rows to look among; expected as many at least"
+        )
+    flat = [pixels_of(part).reshape(len(part), -1).astype(np.float32) for part in (train, faces)]
+    found = (
+        KNeighborsRegressor(n_neighbors=neighbours).fit(flat[0], train.points.reshape(len(train), -1)).predict(flat[1])
+    )
+    return np.asarray(found.reshape(faces.points.shape), np.float32)
+
+
+layers = keras.layers
+
+
+def merge(common: keras.Model, every: keras.Model, points: tuple[int, ...]) -> keras.Model:
+    """A network that gives `points` as `common` does and all others as `every` does.
+
+    Both run side by side up to their last layer; those two layers become one, whose weights for a point are zero where
+    the other network speaks of it. So it converts and quantises like any other network.
+    """
+    pixels = layers.Input((CROP_SIZE, CROP_SIZE, 1), name="pixels")
+    trunks = [
+        keras.Model(model.input, layers.Flatten()(model.get_layer("offsets").input), name=name)
+        for name, model in (("common", common), ("every", every))
+    ]
+    joined = layers.Concatenate(name="join")([trunk(pixels) for trunk in trunks])
+    (kernel_a, bias_a), (kernel_b, bias_b) = (_last_weights(model) for model in (common, every))
+    outputs = len(bias_b)
+    mine = [2 * point + axis for point in points for axis in (0, 1)]
+    kernel = np.zeros((len(kernel_a) + len(kernel_b), outputs), np.float32)
+    kernel[: len(kernel_a), mine] = kernel_a
+    kernel[len(kernel_a) :] = kernel_b
+    kernel[len(kernel_a) :, mine] = 0
+    bias = bias_b.copy()
+    bias[mine] = bias_a
+    last = layers.Dense(outputs, name="offsets")
+    merged = keras.Model(pixels, {"keypoints": last(joined)}, name="specialists")
+    last.set_weights([kernel, bias])
+    return merged
+
+
+def _last_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (C, 2P) and bias (2P,) of the last layer, a Dense or a 1x1 convolution."""
+    kernel, bias = model.get_layer("offsets").get_weights()
+    return kernel.reshape(-1, len(bias)), bias
+
+
+MOST = 24
+"""Faces on a sheet."""
+
+
+def draw_curves(out: Path) -> None:
+    """Writes curves.png: loss, validation error and learning rate of every history.jsonl in `out` or below."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4))
+    for path in sorted(out.rglob("history.jsonl")):
+        epochs = [msgspec.json.decode(line, type=Epoch) for line in path.read_bytes().splitlines()]
+        name = str(path.parent.relative_to(out)) if path.parent != out else "network"
+        numbers = [e.epoch for e in epochs]
+        left.plot(numbers, [e.loss for e in epochs], label=name)
+        middle.plot(numbers, [e.val_mse_px2**0.5 for e in epochs], label=name)
+        right.plot(numbers, [e.learning_rate for e in epochs], label=name)
+    left.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    middle.set(xlabel="epoch", ylabel="validation RMSE, px of the 96x96 crop")
+    right.set(xlabel="epoch", ylabel="learning rate", yscale="log")
+    left.legend()
+    figure.tight_layout()
+    figure.savefig(out / "curves.png", dpi=100)
+    plt.close(figure)
+
+
+def draw_errors(out: Path, sets: dict[str, FaceSet], predicted: dict[str, Points], figures: dict[str, Any]) -> None:
+    """Writes points.png, and samples_SET.png and worst_SET.png: labelled points green, predicted red, RMSE in px."""
+    draw_per_point(out, figures)
+    for name, faces in sets.items():
+        error = _face_rmse(predicted[name], faces)
+        order = np.argsort(np.where(np.isnan(error), -1, error))
+        captions = [f"{value:.1f} px" for value in error]
+        spread = np.linspace(0, len(faces) - 1, min(MOST, len(faces))).astype(int)
+        draw_faces(out / f"samples_{name}.png", faces, order[spread], predicted[name], captions)
+        draw_faces(out / f"worst_{name}.png", faces, order[::-1][:MOST], predicted[name], captions)
+
+
+def draw_filled(path: Path, truth: FaceSet, filled: FaceSet) -> None:
+    """Writes the worst of rows whose points were hidden and `filled`: labelled green, filled red, RMSE in px."""
+    error = _face_rmse(filled.points, truth)
+    captions = [f"{value:.1f} px" for value in error]
+    draw_faces(path, truth, np.argsort(error)[::-1][:MOST], filled.points, captions)
+
+
+def _face_rmse(points: Points, faces: FaceSet) -> np.ndarray:
+    """Root mean square error of each face's labelled coordinates, pixels (N,); NaN where nothing is labelled."""
+    error = (points - faces.points).reshape(len(faces), -1)
+    known = np.isfinite(error).sum(1)
+    return np.sqrt(np.where(known, np.nansum(error**2, 1) / np.maximum(known, 1), np.nan))
 
 
 def train_published(recipe: PublishedRecipe, *, data_dir: Path, out: Path, resume: bool = False) -> TrainResult:

@@ -10,7 +10,7 @@ import pytest
 from fkp_edge.core.geometry import Crop, box_around, crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame
-from fkp_edge.device.detection.motion import moved_on
+from fkp_edge.device.detection.threaded import moved_on
 
 
 def crop_of(frame: Frame) -> Crop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fkp_edge.device.detection.pace import Pace
+from fkp_edge.device.detection.threaded import Pace
 
 
 @pytest.mark.parametrize(("share", "rest_s"), [(1.0, 0.0), (0.5, 3.0), (0.25, 9.0)])

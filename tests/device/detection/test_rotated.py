@@ -13,8 +13,7 @@ import pytest
 from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.keypoints import FKP15, Points
 from fkp_edge.core.observation import Frame, State
-from fkp_edge.device.detection.haar import HaarDetector
-from fkp_edge.device.detection.rotated import RotatedDetector
+from fkp_edge.device.detection.haar import HaarDetector, RotatedDetector
 from fkp_edge.device.detection.search import InlineSearch, ThreadedSearch
 from fkp_edge.device.tracking.engine import Engine
 from fkp_edge.model.interpreter import KeypointModel

@@ -9,7 +9,7 @@ from fkp_edge.core.measures import FaceMeasures
 from fkp_edge.core.observation import Face, Frame
 from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
-from fkp_edge.device.tracking.measuring import MeasureSettings
+from fkp_edge.device.tracking.pose import MeasureSettings
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 

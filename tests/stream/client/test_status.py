@@ -12,7 +12,7 @@ import pytest
 
 from fkp_edge.cli.main import main
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.client.status import read_status
+from fkp_edge.stream.client.connection import read_status
 
 
 @contextmanager

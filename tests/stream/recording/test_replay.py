@@ -13,8 +13,7 @@ import pytest
 from fkp_edge.errors import InputError
 from fkp_edge.stream import Measures, Position, TcpAddress, UnixAddress, connect, encode
 from fkp_edge.stream.recording.recording import Recorder
-from fkp_edge.stream.recording.replay import Replay
-from fkp_edge.stream.recording.spreadsheet import export_csv
+from fkp_edge.stream.recording.replay import Replay, export_csv
 from fkp_edge.stream.server.publishers import Access
 
 

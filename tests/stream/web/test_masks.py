@@ -7,7 +7,7 @@ pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fkp_edge.stream.web.masks import IMPOSSIBLE, MaskedFrames
+from fkp_edge.stream.web.places import IMPOSSIBLE, MaskedFrames
 
 
 class Recording:

@@ -24,7 +24,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.stream import WebAddress, connect, decode_server, encode
 from fkp_edge.stream.web import PUBLIC, Histogram, LivePage, PageParts, WebServer
 from fkp_edge.stream.web.metrics import Numbers, render, temperature_c
-from fkp_edge.stream.web.uploads import Photographs
+from fkp_edge.stream.web.pictures import Photographs
 
 TOKEN = "0123456789abcdef"
 FACE = Face(1, 0.98765, (1.0, 2.0, 30.0, 30.0), np.full((15, 2), 7.123, np.float32))

@@ -9,7 +9,7 @@ pytest.importorskip("aiohttp", reason="needs fkp-edge[web]")
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import WebAddress, connect
-from fkp_edge.stream.server.tls import read_tls
+from fkp_edge.stream.server.access import read_tls
 from fkp_edge.stream.web.places import Place
 
 pytestmark = pytest.mark.skipif(

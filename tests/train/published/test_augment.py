@@ -5,7 +5,7 @@ import pytest
 
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.data import FaceSet
-from fkp_edge.train.published.augment import augmented, brightened, moved
+from fkp_edge.train.published.fit import augmented, brightened, moved
 from fkp_edge.train.published.recipe import Augment
 
 
