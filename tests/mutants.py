@@ -35,7 +35,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DEVICE, STREAM = "tests/device", "tests/stream"
 SEARCH = f"{DEVICE}/detection/test_search.py -k not(abort)"  # that one takes a process of its own and 14 seconds
 TESTS = {
-    "fkp_edge/device/tracking/engine.py": f"{DEVICE}/tracking",
+    "fkp_edge/device/tracking/engine.py": f"{DEVICE}/tracking/test_engine_states.py {DEVICE}/tracking/test_engine.py",
     "fkp_edge/device/tracking/tracker.py": f"{DEVICE}/tracking/test_tracker.py",
     "fkp_edge/device/tracking/refinement.py": f"{DEVICE}/tracking/test_refinement.py",
     "fkp_edge/device/tracking/smoothing.py": f"{DEVICE}/tracking/test_smoothing.py",

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.keypoints import FKP15
-from fkp_edge.evaluation.metrics import bootstrap_interval, ced_auc, face_nme, point_distances, roc_auc, summarise
+from fkp_edge.evaluation.metrics import (
+    bootstrap_interval,
+    ced_auc,
+    face_nme,
+    median_change,
+    point_distances,
+    roc_auc,
+    share_difference,
+    summarise,
+    wilson_interval,
+)
 
 NAN = float("nan")
 
@@ -148,6 +158,7 @@ def test_summarise_by_hand():
     assert figures["nme_percent"] == pytest.approx(10)
     assert figures["failures_percent"] == pytest.approx(50)
     assert figures["ced_auc"] == pytest.approx(0.25)
+    assert figures["mae_px"] == pytest.approx((0.7 * 1 + 0.7 * 6) / 2)  # 0.6 along x and 0.8 along y
     assert figures["rmse_px"] == pytest.approx(((1**2 + 6**2) / 2 / 2) ** 0.5)
     assert figures["per_point_percent"] == pytest.approx(dict.fromkeys(FKP15.names, 10))
     assert figures["nme_interval_percent"] == pytest.approx([5, 15])
@@ -213,3 +224,32 @@ def test_summarise_counts_people():
     figures = summarise(moved(true, 0.5, 0.5, 1.5, 1.5), true, FKP15, np.ones(4), np.array([0, 0, 1, 1]))
     assert (figures["faces"], figures["subjects"]) == (4, 2)
     assert figures["nme_interval_percent"] == pytest.approx([5, 15])
+
+
+# intervals of shares and medians
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "interval"), [(8, 10, (0.4902, 0.9433)), (0, 10, (0, 0.2775)), (10, 10, (0.7225, 1))]
+)
+def test_the_interval_of_a_share_is_wilsons(hits: int, of: int, interval: tuple[float, float]):
+    assert wilson_interval(hits, of) == pytest.approx(interval, abs=1e-4)
+
+
+def test_the_difference_of_two_shares_is_that_of_newcombes_table():
+    assert share_difference((48, 80), (56, 70)) == pytest.approx([0.0524, 0.3339], abs=1e-4)
+    assert share_difference((56, 70), (48, 80)) == pytest.approx([-0.3339, -0.0524], abs=1e-4)
+
+
+def test_the_change_of_a_median_is_in_percent_of_the_one_before():
+    assert median_change([10.0] * 5, [12.0] * 7) == pytest.approx([20, 20])
+    assert median_change([12.0] * 5, [6.0] * 5) == pytest.approx([-50, -50])
+    assert np.isfinite(median_change([0.0], [1.0])).all()
+
+
+def test_the_interval_of_a_medians_change_is_as_wide_as_theory_says():
+    rng = np.random.default_rng(0)
+    before, after = rng.normal(100, 5, (2, 2000))
+    low, high = median_change(before, after)
+    error = 1.2533 * 5 / 2000**0.5 / 100  # of a median of normal values, as a share of it
+    assert high - low == pytest.approx(100 * 2 * 1.96 * 2**0.5 * error, rel=0.15)
