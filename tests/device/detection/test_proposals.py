@@ -22,12 +22,12 @@ CLUTTER = 23
 
 
 RNG = np.random.default_rng(0)
-ROOM = cv2.resize(RNG.integers(0, 256, (40, 160), np.uint8), (1280, 320))
-OTHER_ROOM = cv2.resize(RNG.integers(0, 256, (40, 160), np.uint8), (1280, 320))
+ROOM = cv2.resize(RNG.integers(0, 256, (140, 160), np.uint8), (1280, 1120))
+OTHER_ROOM = cv2.resize(RNG.integers(0, 256, (140, 160), np.uint8), (1280, 1120))
 
 
 def places(count: int) -> list[Crop]:
-    return [Crop(20 + 50.0 * i, 40, 40) for i in range(count)]
+    return [Crop(20 + 50.0 * (i % 25), 40 + 50.0 * (i // 25), 40) for i in range(count)]
 
 
 def looked_at(proposals: Proposals, crops: list[Crop], at_s: float = 0.0, room: np.ndarray = ROOM) -> list[Crop]:
