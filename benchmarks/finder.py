@@ -33,7 +33,7 @@ from fkp_edge.core.geometry import Crop, box_around, crop_from_box, crop_from_la
 from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.data import Scene, read_picture
 from fkp_edge.data.groups import held_out, person_named
-from fkp_edge.device.detection.everywhere import parts_of, propose_part
+from fkp_edge.device.detection.everywhere import parts_of, propose_everywhere, propose_part
 from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.sources import DemoSource
@@ -149,9 +149,9 @@ def sized(scenes: Sequence[Scene], finder: Finder) -> list[dict[str, Any]]:
     for side in SIDES:
         whole, parts = [], []
         for frame, truth in shrunk(scenes, side):
-            crops = finder.propose(frame, max_proposals=PROPOSALS)
+            crops = [p.crop for p in finder.propose(frame, max_proposals=PROPOSALS)]
             whole.append(any(iou(box_around(c), box_around(truth)) >= MATCH for c in crops))
-            crops += [c for part in parts_of(frame, 2) for c in propose_part(finder, part, PROPOSALS)]
+            crops += [p.crop for part in parts_of(frame, 2) for p in propose_part(finder, part, PROPOSALS)]
             parts.append(any(iou(box_around(c), box_around(truth)) >= MATCH for c in crops))
         rows.append(
             {
@@ -225,7 +225,8 @@ def main(root: Path, out: Path, roots: Path | None) -> None:
     model, finder, haar = open_model(shipped_model()), Finder(), HaarDetector()
     usual = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096))
     ways: dict[str, Propose] = {
-        "finder": lambda grey, most: finder.propose(grey, max_proposals=most),
+        "finder": lambda grey, most: [p.crop for p in finder.propose(grey, max_proposals=most)],
+        "everywhere": lambda grey, most: propose_everywhere(finder, grey)[:most],
         "haar": lambda grey, most: [crop_from_box(box) for box in usual.detect(grey)][:most],
     }
     test, val = (data.read_scenes(root / name) for name in ("test/scenes", "val/scenes"))

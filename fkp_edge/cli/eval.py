@@ -18,12 +18,13 @@ from fkp_edge.core.keypoints import Points
 from fkp_edge.data import Scene
 from fkp_edge.data.groups import read_groups
 from fkp_edge.device.detection.base import Detect
+from fkp_edge.device.detection.everywhere import propose_everywhere
 from fkp_edge.device.detection.finder import Finder
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.errors import InputError
-from fkp_edge.evaluation.evaluate import evaluate, evaluate_scenes
+from fkp_edge.evaluation.evaluate import PROPOSALS, evaluate, evaluate_scenes
 from fkp_edge.evaluation.groups import evaluate_groups
 from fkp_edge.library.judging import AS_PUBLISHED
 from fkp_edge.model.interpreter import KeypointModel, open_model
@@ -128,7 +129,8 @@ def _proposals(method: Method) -> Detect:
     if method != "finder":
         detects.append(HaarDetector(AS_PUBLISHED).detect)
     if method != "haar":
-        detects.append(Finder().propose)
+        finder = Finder()
+        detects.append(lambda grey: propose_everywhere(finder, grey)[:PROPOSALS])
     return lambda grey: [proposal for detect in detects for proposal in detect(grey)]
 
 

@@ -41,7 +41,7 @@ def test_a_proposal_frames_the_face(scale: float, roll_deg: float) -> None:
     frame, truth = placed(scale, roll_deg)
     with Finder() as finder:
         found = finder.propose(frame)
-    assert max(iou(box_around(crop), box_around(truth)) for crop in found) > 0.4
+    assert max(iou(box_around(proposal.crop), box_around(truth)) for proposal in found) > 0.4
 
 
 def test_no_more_proposals_than_asked() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import cv2
@@ -9,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop, box_around, iou
+from fkp_edge.model.finder_maps import Proposal
 
-__all__ = ["Finds", "Part", "parts_of", "propose_everywhere", "propose_part"]
+__all__ = ["Finds", "Part", "likeliest", "parts_of", "propose_everywhere", "propose_part"]
 
 Part = tuple[int, int, NDArray[np.uint8]]
 """Left and top of a part of a picture, and its pixels."""
@@ -30,8 +33,8 @@ SAME = 0.5
 class Finds(Protocol):
     """What a finder can do."""
 
-    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5) -> list[Crop]:
-        """Crops that may hold a face in `grey` (H, W), the best first."""
+    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5) -> list[Proposal]:
+        """Crops with their scores that may hold a face in `grey` (H, W), the best first."""
         ...
 
     def close(self) -> None:
@@ -40,7 +43,7 @@ class Finds(Protocol):
 
 
 def propose_everywhere(finder: Finds, grey: NDArray[np.uint8], *, border: float = 0.0) -> list[Crop]:
-    """Crops that may hold a face in `grey` (H, W), large ones first.
+    """Crops that may hold a face in `grey` (H, W), the likeliest first, wherever it was seen.
 
     Args:
         finder: proposes them.
@@ -53,18 +56,25 @@ def propose_everywhere(finder: Finds, grey: NDArray[np.uint8], *, border: float 
     divisions = 2
     while divisions <= MAX_DIVISIONS:
         for part in parts_of(grey, divisions):
-            for crop in propose_part(finder, part, MAX_PART):
-                if all(iou(box_around(crop), box_around(other)) < SAME for other in found):
-                    found.append(crop)
+            found += propose_part(finder, part, MAX_PART)
         divisions *= 2
-    return found
+    return likeliest(found)
 
 
-def propose_part(finder: Finds, part: Part, max_proposals: int) -> list[Crop]:
-    """Crops that may hold a face in `part` of a picture, in the pixels of the whole."""
+def likeliest(proposals: Iterable[Proposal]) -> list[Crop]:
+    """The crops of `proposals`, the likeliest first, each face once."""
+    kept: list[Crop] = []
+    for proposal in sorted(proposals, key=lambda proposal: -proposal.score):
+        if all(iou(box_around(proposal.crop), box_around(crop)) < SAME for crop in kept):
+            kept.append(proposal.crop)
+    return kept
+
+
+def propose_part(finder: Finds, part: Part, max_proposals: int) -> list[Proposal]:
+    """What may hold a face in `part` of a picture, in the pixels of the whole."""
     left, top, pixels = part
     found = finder.propose(np.ascontiguousarray(pixels), max_proposals=max_proposals)
-    return [Crop(crop.x + left, crop.y + top, crop.side, crop.roll) for crop in found]
+    return [Proposal(replace(p.crop, x=p.crop.x + left, y=p.crop.y + top), p.score) for p in found]
 
 
 def parts_of(grey: NDArray[np.uint8], divisions: int) -> list[Part]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fkp_edge.core.geometry import Crop
 from fkp_edge.errors import InputError
 from fkp_edge.model.finder import FinderModel, open_finder
+from fkp_edge.model.finder_maps import Proposal
 from fkp_edge.model.shipped import FINDER, shipped_model
 
 __all__ = ["Finder"]
@@ -31,8 +31,10 @@ class Finder:
         self.path = path or shipped_model(FINDER)
         self._model: FinderModel | None = open_finder(self.path, threads=threads)
 
-    def propose(self, grey: NDArray[np.uint8], *, max_proposals: int = 5, min_score: float = MIN_SCORE) -> list[Crop]:
-        """Crops in `grey` (H, W), its pixels, framed as the keypoint network's, the best first.
+    def propose(
+        self, grey: NDArray[np.uint8], *, max_proposals: int = 5, min_score: float = MIN_SCORE
+    ) -> list[Proposal]:
+        """Crops with their scores in `grey` (H, W), its pixels, framed as the keypoint network's, the best first.
 
         Args:
             grey: a frame of any size.
@@ -44,7 +46,7 @@ class Finder:
         """
         if self._model is None:
             raise InputError(f"{self!r} cannot look; expected an open one")
-        return [proposal.crop for proposal in self._model.propose(grey, most=max_proposals, least=min_score)]
+        return self._model.propose(grey, most=max_proposals, least=min_score)
 
     def close(self) -> None:
         """Lets the network go; twice is fine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Proposal, Search
-from fkp_edge.device.detection.everywhere import Finds, Part, parts_of, propose_part
+from fkp_edge.device.detection.everywhere import Finds, Part, likeliest, parts_of, propose_part
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
 
@@ -80,11 +79,10 @@ class FinderSearch:
     def _propose(self, grey: NDArray[np.uint8], *, looks: int = 0) -> list[Proposal]:
         """Proposals in `grey`, a picture that was looked at so often without a change."""
         with self._one:
-            levels = [propose_part(self._finder, (0, 0, grey), MAX_WHOLE)]
+            found = propose_part(self._finder, (0, 0, grey), MAX_WHOLE)
             if part := self._next_part(grey, looks):
-                levels.append(propose_part(self._finder, part, MAX_PART))
-        rows = itertools.zip_longest(*levels)
-        return [crop for row in rows for crop in row if crop is not None]
+                found += propose_part(self._finder, part, MAX_PART)
+        return list(likeliest(found))
 
     def _next_part(self, grey: NDArray[np.uint8], looks: int) -> Part | None:
         """The part whose turn it is; small ones come more often where the large ones show nothing new."""

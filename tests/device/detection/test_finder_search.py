@@ -21,6 +21,7 @@ from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.errors import MissingPartError
+from fkp_edge.model.finder_maps import Proposal
 from fkp_edge.model.interpreter import KeypointModel
 
 SHAPE = (480, 640)
@@ -38,12 +39,12 @@ class StubFinder:
         self.parts = 0
         self.closed = 0
 
-    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Crop]:
+    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Proposal]:
         if grey.shape != SHAPE:
             self.parts += 1
             return []
         self.threads.append(threading.current_thread().name)
-        return self.crops[:max_proposals] if grey.std() > 1 else []
+        return [Proposal(crop, 0.9) for crop in self.crops[:max_proposals]] if grey.std() > 1 else []
 
     def close(self) -> None:
         self.closed += 1
@@ -202,10 +203,11 @@ class SeesDots:
         self._largest = largest
         self.shapes: list[tuple[int, ...]] = []
 
-    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Crop]:
+    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Proposal]:
         self.shapes.append(grey.shape)
         y, x = np.unravel_index(int(grey.argmax()), grey.shape)
-        return [Crop(float(x), float(y), 20.0)] if grey.max() > 200 and max(grey.shape) <= self._largest else []
+        seen = grey.max() > 200 and max(grey.shape) <= self._largest
+        return [Proposal(Crop(float(x), float(y), 20.0), 0.9)] if seen else []
 
 
 @pytest.mark.parametrize("place", [(30, 30), (200, 320), (399, 639), (100, 480)])
@@ -215,6 +217,20 @@ def test_everywhere_proposes_each_face_once_in_the_pictures_pixels(place: tuple[
     grey[place] = 255
     found = propose_everywhere(SeesDots(largest), grey, border=0.25)
     assert [(crop.y, crop.x) for crop in found] == [place]
+
+
+class SurerNearby(SeesDots):
+    """Proposes a corner of the whole, without much confidence, and a bright pixel of a part with much."""
+
+    def propose(self, grey: np.ndarray, *, max_proposals: int = 5) -> list[Proposal]:
+        return super().propose(grey) if max(grey.shape) < 640 else [Proposal(Crop(20, 20, 30), 0.4)]
+
+
+def test_everywhere_what_the_finder_is_surest_of_comes_first_wherever_it_saw_it() -> None:
+    grey = np.zeros((400, 640), np.uint8)
+    grey[330, 560] = 255
+    found = propose_everywhere(SurerNearby(639), grey)
+    assert [(crop.y, crop.x) for crop in found] == [(330, 560), (20, 20)]
 
 
 def test_everywhere_looks_at_no_part_that_is_smaller_than_what_the_finder_sees() -> None:
