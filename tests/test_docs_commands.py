@@ -155,7 +155,9 @@ WAYS: dict[str, Run | Left] = {
     "python benchmarks/measures.py DATA benchmarks/results/measures.json": Left(DATA),
     "python benchmarks/peers/page.py": Left("writes into the pages; test_peers.py compares them with the results"),
     # your own camera
-    "fkp-edge label pictures --out faces/desk": Run(),
+    "fkp-edge run --keep kept --keep-unsure": Run(DEMO),
+    "fkp-edge label kept --out faces/desk": Run({"kept": "pictures"}),
+    "fkp-edge label kept --out faces/better --teacher mediapipe --habit DATA/train/lfpw DATA/train/helen": Left(DATA),
     "fkp-edge label clip.mp4 --out faces/clip --every 1": Run(),
     # tutorial, train/, convert/
     "python3 -m venv .venv-dev && . .venv-dev/bin/activate": Left("makes the environment that this runs in"),

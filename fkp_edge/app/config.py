@@ -11,6 +11,7 @@ import msgspec
 from fkp_edge.app.defaults import DEFAULT_STREAM, MAX_THREADS
 from fkp_edge.core.settings import Settings, parse_settings
 from fkp_edge.device.detection.search import SearchSettings
+from fkp_edge.device.keeping import KeepSettings
 from fkp_edge.device.runtime import SupervisionSettings
 from fkp_edge.device.sources import CameraSettings
 from fkp_edge.device.tracking.engine import EngineSettings
@@ -43,6 +44,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     fast: bool = False
     loop: bool = False
     sheet: str = ""
+    keep: str = ""
     json: bool = False
     model: str = "keypoints-int8"
     no_card: bool = False
@@ -53,6 +55,7 @@ class RunConfig(Settings, frozen=True, kw_only=True):
     tracking: EngineSettings = EngineSettings()
     smoothing: SmoothingSettings = SmoothingSettings()
     measures: MeasureSettings = MeasureSettings()
+    keeping: KeepSettings = KeepSettings()
     supervision: SupervisionSettings = SupervisionSettings()
 
 

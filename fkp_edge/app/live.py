@@ -21,6 +21,7 @@ from fkp_edge.core.position import FIELD_OF_VIEW
 from fkp_edge.core.systemd import Watchdog
 from fkp_edge.device.annotation import ContactSheet, check_sheet
 from fkp_edge.device.detection.search import Search, check_search, open_search
+from fkp_edge.device.keeping import FaceKeeper, check_keep
 from fkp_edge.device.runtime import Runtime, Sink
 from fkp_edge.device.sources import (
     LoopedSource,
@@ -78,6 +79,8 @@ def plan_run(config: RunConfig) -> RunPlan:
     check_source(config.source)
     if config.sheet:
         check_sheet(Path(config.sheet))
+    if config.keep:
+        check_keep(Path(config.keep))
     if config.record:
         check_recording(Path(config.record))
     publish = read_publish_options(config, model.schema)
@@ -128,6 +131,10 @@ def run_live(
         sheet = ContactSheet(model.schema, every=DEMO_EVERY if name == "demo" else 1) if sheet_path else None
         if sheet:
             sinks.append(sheet)
+        keeper = None
+        if config.keep:
+            keeper = closing.enter_context(FaceKeeper(Path(config.keep), config.keeping, model))
+            sinks.append(keeper)
         sinks.append(Watchdog(os.environ, alive=lambda: runtime.reopens))
         measures = config.measures.of_camera(field_of_view(source))
         engine = Engine(model, search, config.tracking, config.smoothing, measures=measures, times=times)
@@ -140,6 +147,8 @@ def run_live(
                     tell(f"{source.name} gives {given}")
                 if measures.enabled:
                     tell(_what_is_measured(model, measures))
+                if keeper:
+                    tell(f"pictures of faces are kept in {config.keep}, {_bounds(config)}")
                 if not model.has_score:
                     tell(_without_score(model.file.path.name, config))
                 not_running.pop_all()
@@ -152,6 +161,9 @@ def run_live(
         if sheet and sheet_path and summary.frames:
             sheet.save(sheet_path)
             tell(f"annotated frames: {sheet_path}")
+        if keeper:
+            keeper.close()
+            tell(f"{keeper.kept} faces kept in {config.keep}")
 
 
 def _without_score(name: str, config: RunConfig) -> str:
@@ -160,6 +172,11 @@ def _without_score(name: str, config: RunConfig) -> str:
         f"{name} has no score: whatever Haar proposes counts as a face, and only Haar says, every "
         f"{config.tracking.verify_every_s:g} s, whether it still is one; expect points where no face is"
     )
+
+
+def _bounds(config: RunConfig) -> str:
+    """How much is kept of faces."""
+    return f"at most {config.keeping.max_faces} and {config.keeping.max_mb:g} MB"
 
 
 def _what_is_measured(model: KeypointModel, measures: MeasureSettings) -> str:

@@ -82,6 +82,13 @@ def _add_run(commands: Commands) -> None:
         help="what the camera shows across, for the head's place (default: the Pi camera's own, else 62)",
     )
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
+    run.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep pictures of faces there, to label and learn from: it keeps people"
+    )
+    run.add_argument("--keep-every", type=seconds, metavar="S", help="one frame in S seconds (default: 1)")
+    run.add_argument(
+        "--keep-unsure", action="store_true", help="of the frames in between, the one that the network is least sure of"
+    )
     run.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_search(run)
     add_model(run)

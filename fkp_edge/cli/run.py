@@ -23,6 +23,8 @@ __all__ = ["IN_TABLES", "read_run_config", "run"]
 
 IN_TABLES = {
     "field_of_view": ("measures", "field_of_view"),
+    "keep_every": ("keeping", "every_s"),
+    "keep_unsure": ("keeping", "unsure"),
     "max_faces": ("tracking", "max_faces"),
     "measures": ("measures", "enabled"),
     "search": ("search", "method"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fkp_edge.label.chips import Chip, cut_chip
+from fkp_edge.data.chips import Chip, cut_chip
 from fkp_edge.label.run import Labelled, Labelling, label
 from fkp_edge.label.teachers import Marked, NetworkTeacher, Teacher
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.drawing import draw_points, sheet
 from fkp_edge.core.files import write_whole
-from fkp_edge.core.keypoints import Schema, from_ibug68
+from fkp_edge.core.keypoints import Points, Schema, from_ibug68
 from fkp_edge.data import find_pictures, read_picture
+from fkp_edge.data.chips import cut_chip
 from fkp_edge.data.pictures import VIDEOS, kind_of
 from fkp_edge.data.readers import format_pts, read_pts
 from fkp_edge.device.sources.files import VideoSource
 from fkp_edge.errors import InputError
-from fkp_edge.label.chips import Chip, cut_chip
 from fkp_edge.label.journal import Done, Face, Journal, Settings
 from fkp_edge.label.teachers import Marked, Teacher
 
@@ -179,20 +179,20 @@ def _draw_sheet(out: Path, faces: list[Face], schema: Schema, path: Path) -> Pat
     shown = [order[i] for i in np.unique(np.linspace(0, len(order) - 1, TILES).round().astype(int))]
     tiles = []
     for face in shown:
-        chip = Chip(read_picture(out / f"{face.name}.jpg"), read_pts(out / f"{face.name}.pts", schema))
-        tiles.append(_tile(chip, f"{100 * face.disagreement:.1f} %"))
+        chip, points = read_picture(out / f"{face.name}.jpg"), read_pts(out / f"{face.name}.pts", schema)
+        tiles.append(_tile(chip, points, f"{100 * face.disagreement:.1f} %"))
     write_whole({path: cv2.imencode(".png", sheet(tiles, columns=min(COLUMNS, len(tiles))))[1].tobytes()})
     return path
 
 
-def _tile(chip: Chip, text: str) -> Grey:
+def _tile(chip: Grey, points: Points, text: str) -> Grey:
     """The face as large as the tile, with its points."""
-    low, high = chip.points.min(0), chip.points.max(0)
+    low, high = points.min(0), points.max(0)
     scale = TILE / (1.3 * max(1.0, float((high - low).max())))
     move = TILE / 2 - scale * (low + high) / 2
     matrix = np.array([[scale, 0, move[0]], [0, scale, move[1]]])
-    turned = cv2.warpAffine(chip.picture, matrix, (TILE, TILE), borderMode=cv2.BORDER_REPLICATE)
+    turned = cv2.warpAffine(chip, matrix, (TILE, TILE), borderMode=cv2.BORDER_REPLICATE)
     tile: NDArray[np.uint8] = cv2.cvtColor(turned, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
-    draw_points(tile, chip.points * scale + move, color=(80, 220, 80))
+    draw_points(tile, points * scale + move, color=(80, 220, 80))
     cv2.putText(tile, text, (6, TILE - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
     return tile

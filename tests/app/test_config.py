@@ -60,6 +60,7 @@ def test_a_check_says_what_would_run_and_opens_no_address(capsys: pytest.Capture
         (["--source", "gray:64x48:none"], "source 'gray:64x48:none': none does not exist; make it with mkfifo"),
         (["--record", "none/a.jsonl"], "cannot record to none/a.jsonl: there is no folder none; make it, or record"),
         (["--record", "."], "cannot record to .: it is a folder; expected a file in it"),
+        (["--keep", "none/a"], "--keep none/a cannot be written; expected a folder, or a name in one that exists"),
         (["--sheet", "none/a.png"], "--sheet none/a.png cannot be written; expected FILE.png in a folder that exists"),
         (["--sheet", "x.jpg"], "--sheet x.jpg cannot be written; expected FILE.png in a folder that exists"),
         ([*PAGE, "--preview", "--effect", "none.png"], "cannot read none.png: No such file or directory; expected gla"),

@@ -28,6 +28,14 @@ class Chip:
     """(H, W) grey."""
     points: Points
     """(K, 2), pixels of the chip."""
+    corner: tuple[int, int]
+    """Pixel (x, y) of the picture at which the chip begins."""
+    scale: tuple[float, float]
+    """Chip pixels per pixel of the picture, in x and y."""
+
+    def to_picture(self, points: NDArray[np.floating]) -> Points:
+        """Pixels of the chip (K, 2) as pixels of the picture that it was cut from."""
+        return np.asarray((points + 0.5) / self.scale - 0.5 + self.corner, np.float32)
 
     def coded(self) -> bytes:
         """The picture as JPEG."""
@@ -50,11 +58,10 @@ def cut_chip(grey: NDArray[np.uint8], points: Points) -> Chip:
         int(np.clip(round(v + half), start + 1, most))
         for v, start, most in zip(middle, (left, top), (width, height), strict=True)
     )
-    cut = grey[top:bottom, left:right]
-    moved = points.astype(np.float64) - (left, top)
+    cut, scale = grey[top:bottom, left:right], (1.0, 1.0)
     if size > MAX_FACE:
         reduced = tuple(max(1, round(side * MAX_FACE / size)) for side in (right - left, bottom - top))
-        scale = np.array(reduced) / (right - left, bottom - top)
+        scale = (reduced[0] / (right - left), reduced[1] / (bottom - top))
         cut = np.asarray(cv2.resize(cut, reduced, interpolation=cv2.INTER_AREA), np.uint8)
-        moved = (moved + 0.5) * scale - 0.5
-    return Chip(np.ascontiguousarray(cut), np.asarray(moved, np.float32))
+    moved = (points.astype(np.float64) - (left, top) + 0.5) * scale - 0.5
+    return Chip(np.ascontiguousarray(cut), np.asarray(moved, np.float32), (left, top), scale)

@@ -6,7 +6,7 @@ import pytest
 
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.keypoints import IBUG68
-from fkp_edge.label.chips import MAX_FACE, cut_chip
+from fkp_edge.data.chips import MAX_FACE, cut_chip
 
 
 def dots(points: np.ndarray, size: int) -> np.ndarray:
@@ -21,6 +21,7 @@ def dots(points: np.ndarray, size: int) -> np.ndarray:
 def test_points_lie_on_the_chip_where_they_lie_on_the_picture(side: float):
     points = Crop(400, 380, side).to_frame(IBUG68.mean_shape)
     chip = cut_chip(dots(points[[8, 36, 45]], 800), points)
+    assert chip.to_picture(chip.points) == pytest.approx(points, abs=1e-3)
     for x, y in chip.points[[8, 36, 45]]:
         near = chip.picture[round(y) - 4 : round(y) + 5, round(x) - 4 : round(x) + 5].astype(float)
         middle = [(near.sum(axis) * np.arange(9)).sum() / near.sum() for axis in (0, 1)]
