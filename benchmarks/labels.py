@@ -1,9 +1,9 @@
 """How good the labels of a teacher are, on hand-labelled faces that it did not see.
 
-Usage: python benchmarks/labels.py DATA OUT.json
+Usage: python benchmarks/labels.py DATA OUT.json [HABIT.npz]
 
-DATA has val/lfpw and val/helen. A face is the one that is marked nearest to the label; those further off than 30 % are
-lost.
+DATA has val/lfpw and val/helen. With HABIT.npz (what `fkp-edge label --teacher mediapipe` leaves in `about/`) MediaPipe
+is measured, too. A face is the one that is marked nearest to the label; those further off than 30 % are lost.
 """
 
 from __future__ import annotations
@@ -62,13 +62,20 @@ def by_share(errors: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     }
 
 
-def main(data: Path, out: Path) -> None:
+def main(data: Path, out: Path, habit: Path | None) -> None:
     """Prints and writes the record."""
     sets = [read_ibug_folder(data / "val" / name, IBUG68) for name in SETS]
     record = {"network": measure(NetworkTeacher(open_model(shipped_model("keypoints68-int8"))), sets)}
     print(json.dumps(record), flush=True)
+    if habit:
+        from fkp_edge.label.habit import read_habit
+        from fkp_edge.label.mesh import MeshTeacher
+
+        record["mediapipe"] = measure(MeshTeacher(read_habit(habit)), sets)
+    elif out.is_file():  # measured where MediaPipe is installed
+        record = json.loads(out.read_text()) | record
     out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -16,6 +16,7 @@ EXTRAS = {
     "fkp_edge.stream.adapters.osc": "pythonosc",
     "fkp_edge.stream.adapters.vmc": "pythonosc",
     "fkp_edge.stream.adapters.mqtt": "paho",
+    "fkp_edge.label.mesh": "mediapipe",
 }
 
 

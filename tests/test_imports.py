@@ -17,6 +17,7 @@ EXTRAS = {
     "fkp_edge.stream.adapters.osc": ("pythonosc", "osc"),
     "fkp_edge.stream.adapters.vmc": ("pythonosc", "osc"),
     "fkp_edge.stream.adapters.mqtt": ("paho", "mqtt"),
+    "fkp_edge.label.mesh": ("mediapipe", "label"),
 }
 """Modules that need an extra: its library, and its name."""
 

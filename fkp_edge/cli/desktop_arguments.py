@@ -35,7 +35,19 @@ def add_desktop_commands(commands: Commands) -> None:
     label.add_argument("source", type=Path, metavar="PATH", help="picture, folder of pictures, or video")
     label.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the faces and their points")
     label.add_argument(
-        "--teacher", default="keypoints68-int8", metavar="MODEL", help="what marks them (default: keypoints68-int8)"
+        "--teacher",
+        default="keypoints68-int8",
+        metavar="MODEL",
+        help="what marks them: a model file or shipped name, or mediapipe (needs fkp-edge[label]) "
+        "(default: keypoints68-int8)",
+    )
+    label.add_argument(
+        "--habit",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="for mediapipe: folders of faces labelled by hand, whose points it learns to set; or the about/habit.npz "
+        "that an earlier run left",
     )
     label.add_argument("--schema", choices=("ibug68", "fkp15"), default="ibug68", help="points (default: ibug68)")
     label.add_argument(

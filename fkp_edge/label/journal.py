@@ -9,7 +9,7 @@ import msgspec
 from fkp_edge.core.files import read_bounded, write_whole
 from fkp_edge.errors import InputError
 
-__all__ = ["Done", "Face", "Journal", "Settings"]
+__all__ = ["FOLDER", "Done", "Face", "Journal", "Settings", "check_place"]
 
 FOLDER = "about"
 """Folder in the labels' folder, so that these files are not taken for pictures."""
@@ -55,8 +55,8 @@ class Journal:
         """
         self._settings, self._lines = out / FOLDER / "label.json", out / FOLDER / "faces.jsonl"
         if not self._settings.is_file():
-            _make_empty(out)
-            (out / FOLDER).mkdir(exist_ok=True)
+            check_place(out)
+            _make_folder(out / FOLDER)
             write_whole({self._settings: msgspec.json.format(msgspec.json.encode(settings), indent=1)})
         elif (before := _decode(self._settings, Settings)) != settings:
             raise InputError(f"{out} holds labels made otherwise ({_difference(before, settings)}); name another --out")
@@ -96,12 +96,25 @@ class Journal:
         self.done[done.item] = done
 
 
-def _make_empty(out: Path) -> None:
+def _make_folder(path: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make folder {path}: {error.strerror or error}; name another --out") from error
+
+
+def check_place(out: Path) -> None:
+    """Refuses a folder that holds something else than labels; makes nothing.
+
+    Raises:
+        InputError: it does, or is no folder.
+    """
+    if not out.exists() or (out / FOLDER / "label.json").is_file():
+        return
+    try:
         taken = next((path for path in sorted(out.iterdir()) if path.name != FOLDER), None)
     except OSError as error:
-        raise InputError(f"cannot make folder {out}: {error.strerror or error}; name another --out") from error
+        raise InputError(f"cannot label into {out}: {error.strerror or error}; name another --out") from error
     if taken:
         raise InputError(f"{out} already holds {taken.name}, and no labels of this command; name a folder of its own")
 
