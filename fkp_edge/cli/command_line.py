@@ -83,7 +83,10 @@ def _add_run(commands: Commands) -> None:
     )
     run.add_argument("--sheet", type=Path, metavar="FILE.png", help="write a sheet of annotated frames at the end")
     run.add_argument(
-        "--keep", type=Path, metavar="DIR", help="keep pictures of faces there, to label and learn from: it keeps people"
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep pictures of faces there, to label and learn from: it keeps people",
     )
     run.add_argument("--keep-every", type=seconds, metavar="S", help="one frame in S seconds (default: 1)")
     run.add_argument(

@@ -13,8 +13,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from fkp_edge.core.closing import Closing
-from fkp_edge.core.files import NotSyncedError, write_whole
+from fkp_edge.core.files import Closing, NotSyncedError, write_whole
 from fkp_edge.core.geometry import crop_from_track, extract
 from fkp_edge.core.keypoints import Points
 from fkp_edge.core.observation import Face, Frame, Observation

@@ -8,7 +8,7 @@ import pytest
 
 from fkp_edge.core.keypoints import FKP15, IBUG68, from_ibug68
 from fkp_edge.data import FaceSet
-from fkp_edge.data.ibug import format_pts
+from fkp_edge.data.readers import format_pts
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.metrics import face_nme
 
