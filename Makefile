@@ -106,7 +106,7 @@ docs: $(DEV) ## what the pages take from the source and the results: figures, op
 	.venv-dev/bin/python docs/protocol/generate.py
 	.venv-dev/bin/python docs/bench_schema.py
 
-site: $(DEV) ## the documentation as a site in .site/html; a broken link or a public name without docstring fails
+site: $(DEV) ## the documentation as a site in .site/html; a broken link, a page outside the navigation or a public name without docstring fails
 	@.venv-dev/bin/python -c "import mkdocs, mkdocstrings" 2>/dev/null || \
 	  .venv-dev/bin/pip install --quiet --disable-pip-version-check -e '.[docs]'
 	.venv-dev/bin/python docs/site/build.py

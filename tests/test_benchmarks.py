@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import os
 import shutil
 import sys
@@ -158,14 +157,6 @@ def test_a_summary_has_the_largest_difference_of_each_stage(reproduction):
     assert summary["stages"] == {"score": {"unit": "steps", "allowed": 1.0, "found": 2.0}}
 
 
-def test_every_machine_measured_reproduces_the_desktop():
-    rows = json.loads((BENCHMARKS / "results/reproduction.json").read_text())
-    assert {row["machine"] for row in rows} == {
-        "x86_64", "pi4 bookworm", "pi5 bookworm", "pi4 trixie", "pi5 trixie"
-    }  # fmt: skip
-    assert all(row["reproduces"] for row in rows)
-
-
 @pytest.mark.parametrize("userland", ["bookworm", "trixie"])
 @pytest.mark.parametrize("board", ["pi4", "pi5"])
 def test_an_emulated_pi_reproduces_the_shipped_file(reproduction, board: str, userland: str):
@@ -290,11 +281,9 @@ def test_the_baseline_is_measured_without_a_network(published, tmp_path: Path, k
     assert (tmp_path / "out/knn.json").exists()
 
 
-def test_the_readme_shows_the_results(published):
+def test_the_readmes_table_is_fresh(published):
     results = json.loads(published.RESULT.read_text())
-    text = (published.RECIPES / "README.md").read_text()
-    assert published.table(results["rows"]) in text
-    assert f"--epochs {results['epochs']} --minutes {results['heavy_minutes']:g}`" in text
+    assert published.table(results["rows"]) in (published.RECIPES / "README.md").read_text()
 
 
 # growth, limit and the page that they fill
@@ -346,13 +335,6 @@ def test_kinds_of_operators_add_up_to_the_whole(limit):
 def test_a_page_is_filled_between_its_marks(growth):
     page = "before\n<!-- a -->\nold\n<!-- /a -->\nafter <!-- b -->"
     assert growth.fill(page, "a", "new \\1") == "before\n<!-- a -->\n\nnew \\1\n\n<!-- /a -->\nafter <!-- b -->"
-
-
-def test_compare_allows_for_what_two_runs_of_one_program_differed_by():
-    found = json.loads((BENCHMARKS / "results/between_runs.json").read_text())
-    assert math.ceil(found["excess_p95_percent"]) == BETWEEN_RUNS_PERCENT
-    page = " ".join((BENCHMARKS.parent / "docs/performance.md").read_text().split())
-    assert f"by {BETWEEN_RUNS_PERCENT:g} %, which two runs" in page
 
 
 def test_the_excess_of_two_runs_is_what_the_interval_does_not_hold(monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,5 @@
-"""Builds the documentation site into .site/html, strictly: a broken link or a public name without a docstring fails.
+"""Builds the documentation site into .site/html, strictly: a broken link, a page outside the navigation, or a public
+name without a docstring fails.
 
     python docs/site/build.py        (make site)
 
@@ -81,7 +82,8 @@ def main() -> int:
         return 1
     gather()
     (PAGES / "docs/api.md").write_text(api())
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(REPOSITORY / "mkdocs.yml")]
+    # no --quiet: it keeps warnings from mkdocs, too, and --strict then has none to count
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(REPOSITORY / "mkdocs.yml")]
     return int(subprocess.run(command, check=False, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}).returncode != 0)
 
 
