@@ -19,6 +19,19 @@ PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 TIFF_SIZES = {3: ("H", 2), 4: ("I", 4)}
+OTHERS = (
+    (re.compile(rb"\Z"), "empty"),
+    (re.compile(rb"....ftyp(hei|hev|mif1|msf1|avi)", re.DOTALL), "a HEIC or AVIF picture: convert it to JPEG"),
+    (
+        re.compile(rb"....(ftyp|moov)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba", re.DOTALL),
+        "a video, whose faces fkp-edge predict and fkp.track follow",
+    ),
+    (re.compile(rb"GIF8"), "a GIF: convert it to PNG"),
+    (re.compile(rb"....TFL3", re.DOTALL), "a model file"),
+)
+"""What is no picture, or none that is read, by how it starts."""
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+"""No text has these."""
 TIFF_TAGS = {256: "width", 257: "height", 258: "bits", 277: "channels"}
 
 
@@ -57,7 +70,15 @@ def read_header(coded: bytes) -> Claim:
             if not (0 < claim.width <= MAX_SIDE and 0 < claim.height <= MAX_SIDE):
                 raise InputError(f"it claims {claim.width}x{claim.height} pixels; expected sides of 1 to {MAX_SIDE}")
             return claim
-    raise InputError(f"it starts {coded[:8]!r}; expected a JPEG, PNG, BMP, WebP, PGM, PPM or TIFF")
+    raise InputError(f"it is {_what_else(coded)}; expected a JPEG, PNG, BMP, WebP, PGM, PPM or TIFF")
+
+
+def _what_else(coded: bytes) -> str:
+    """What people give where a picture is expected."""
+    for start, kind in OTHERS:
+        if start.match(coded):
+            return kind
+    return "no picture of a known kind" if CONTROL.search(coded[:512]) else "a text file"
 
 
 def _jpeg(coded: bytes) -> Claim:

@@ -17,7 +17,7 @@ from fkp_edge.errors import ModelFileError
 from fkp_edge.model.edgetpu import Accelerator, check_made_for, open_edgetpu
 from fkp_edge.model.file import ModelFile, Operator, read_model_file
 from fkp_edge.model.rehearsal import rehearse
-from fkp_edge.model.runtimes import TfliteRuntime, find_runtime
+from fkp_edge.model.runtimes import TfliteRuntime, find_runtime, without_remark
 
 __all__ = [
     "Arithmetic",
@@ -143,10 +143,11 @@ def load_interpreter(file: ModelFile, runtime: TfliteRuntime, threads: int, dele
         ModelFileError: the flatbuffer is damaged.
     """
     try:
-        interpreter = runtime.interpreter(
-            model_content=file.flatbuffer, num_threads=threads, experimental_delegates=delegates
-        )
-        interpreter.allocate_tensors()
+        with without_remark():
+            interpreter = runtime.interpreter(
+                model_content=file.flatbuffer, num_threads=threads, experimental_delegates=delegates
+            )
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelFileError(f"{file.path} cannot be loaded: {error}; convert the model again") from error
     return interpreter

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fkp_edge.errors import MissingPartError
 
-__all__ = ["TfliteRuntime", "find_runtime"]
+__all__ = ["TfliteRuntime", "find_runtime", "without_remark"]
+
+REMARK = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,32 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:  # built by hand, without metadata
         return "of unknown version"
+
+
+@contextmanager
+def without_remark() -> Iterator[None]:
+    """Leaves out what the runtime says on stderr when it opens its first network; what else is said comes a bit later.
+
+    It writes to the descriptor itself and has no setting for it. Where other threads run they may be writing there, or
+    start programs that do: then stderr is left alone.
+    """
+    if threading.active_count() > 1 or os.environ.get("FKP_EDGE_DEBUG") or not hasattr(os, "memfd_create"):
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    said = os.memfd_create("stderr")
+    try:
+        os.dup2(said, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        if rest := os.pread(said, os.lseek(said, 0, os.SEEK_END), 0).replace(REMARK, b""):
+            os.write(kept, rest)
+        os.close(said)
+        os.close(kept)

@@ -81,8 +81,13 @@ def test_scans_are_counted_and_bounded() -> None:
 @pytest.mark.parametrize(
     ("start", "named"),
     [
-        (b"", "it starts b''"),
-        (b"GIF89a", "it starts b'GIF89a'"),
+        (b"", "it is empty"),
+        (b"GIF89a", "it is a GIF: convert it to PNG"),
+        (b"\0\0\0\x1cftypisom", "it is a video, whose faces"),
+        (b"\0\0\0\x18ftypheic", "it is a HEIC or AVIF picture: convert it"),
+        (b"\x1c\0\0\0TFL3", "it is a model file"),
+        (b"hello\n", "it is a text file"),
+        (b"\x7fELF\x02\x01\x01\0", "it is no picture of a known kind"),
         (b"\xff\xd8\xff\xd9", "a JPEG without a picture"),
         (b"\xff\xd8\xff\xc0\0\x08\x08", "its header is damaged"),
         (b"\x89PNG\r\n\x1a\n", "its header is damaged"),

@@ -29,7 +29,7 @@ def test_predict_a_missing_path(refused, tmp_path: Path, drawn: Path):
 def test_predict_a_text_file_named_jpg(refused, text_file, drawn: Path):
     path = text_file("a.jpg")
     error = refused("predict", path, "--draw", drawn)
-    assert error.startswith(f"{path} is not a picture that OpenCV reads: it starts ")
+    assert error.startswith(f"{path} is not a picture that OpenCV reads: it is a text file; expected ")
     assert not [*drawn.glob("*")]
 
 

@@ -73,7 +73,7 @@ def test_run_on_a_folder_with_a_bad_picture(capsys, text_file, tmp_path: Path):
     path = text_file("a.jpg")
     assert main(["run", "--source", str(tmp_path), "--stream", FREE, "--fast"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"fkp-edge: error: {path} is not a picture that OpenCV reads: it starts ")
+    assert error.startswith(f"fkp-edge: error: {path} is not a picture that OpenCV reads: it is a text file; expected ")
 
 
 def test_run_on_an_absent_camera(refused):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +205,12 @@ def test_list_operators_counts_by_name_and_version(tiny_tflite):
 def test_list_operators_is_sorted(tiny_tflite):
     names = [operator.name for operator in list_operators(tiny_tflite())]
     assert names == sorted(names)
+
+
+def test_opening_a_network_leaves_stderr_to_the_program() -> None:
+    program = (
+        "import os, fkp_edge as fkp; os.write(2, b'before '); "
+        "fkp.load(); os.write(2, b'after'); print(len(fkp.find(fkp.demo_picture())))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1\n", "before after")

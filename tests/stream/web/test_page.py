@@ -233,8 +233,8 @@ def claims(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("picture", "text"),
     [
-        (b"", r"it starts b''; expected a JPEG, PNG"),
-        (b"GIF89a" + bytes(50), r"it starts b'GIF89a"),
+        (b"", r"it is empty; expected a JPEG, PNG"),
+        (b"GIF89a" + bytes(50), r"it is a GIF: convert it"),
         (b"BM" + struct.pack("<12xIii", 40, 8, 8) + bytes(99), r"it is a BMP; expected JPEG or PNG"),
         (b"\xff\xd8\xff", "a JPEG without a picture"),
         (JPEG[:200], "a JPEG without a picture|damaged"),
