@@ -105,7 +105,9 @@ class Publisher(Closing):
         with ExitStack() as opened:
             if options.config.record:
                 path, limit = self._free(Path(options.config.record)), round(options.config.record_limit * GB)
-                self._recorder = opened.enter_context(Recorder(path, limit_bytes=limit))
+                self._recorder = opened.enter_context(
+                    Recorder(path, limit_bytes=limit, smoothed=options.config.smoothing.enabled)
+                )
             self._outputs = opened.enter_context(Publishers(options.addresses, self._hello, options.access))
             if options.page is not None:
                 self._page = self._open_page(options, options.page, times, opened)

@@ -16,7 +16,7 @@ from fkp_edge.device.tracking.smoothing import SmoothingSettings
 from fkp_edge.device.tune import Followed, Setting, knee, plot, sweep
 from fkp_edge.errors import InputError
 from fkp_edge.stream.protocol.messages import FaceMessage, Hello
-from fkp_edge.stream.recording.recording import read_recording
+from fkp_edge.stream.recording.recording import is_smoothed, read_recording
 
 __all__ = ["tune"]
 
@@ -27,6 +27,10 @@ def tune(args: Namespace) -> int:
     """Prints the knee of jitter against lag as configuration; 0."""
     if args.plot and args.plot.suffix.lower() != ".png":
         raise InputError(f"--plot {args.plot} is no FILE.png; expected a name that ends in .png")
+    if is_smoothed(args.recording):
+        raise InputError(
+            f"the points in {args.recording} are smoothed already; record with fkp-edge run --no-smoothing --record FILE"
+        )
     raw, settings = sweep(_read(args.recording))
     chosen = knee(settings)
     if args.plot:

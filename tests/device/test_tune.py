@@ -114,6 +114,19 @@ def test_the_command_gives_all_settings_as_json(recording, capsys: pytest.Captur
     assert found["chosen"] in found["settings"]
 
 
+@pytest.mark.parametrize(("option", "code"), [("--smoothing", 2), ("--no-smoothing", 0)])
+def test_a_recording_says_whether_its_points_were_smoothed(
+    option: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "run.jsonl")
+    run = ["run", "--source", "demo", "--fast", "--stream", f"unix://{tmp_path}/s", "--sheet", f"{tmp_path}/s.png"]
+    assert main([*run, "--record", path, option]) == 0
+    capsys.readouterr()
+    assert main(["tune", path]) == code
+    said = capsys.readouterr().err
+    assert ("smoothed already; record with fkp-edge run --no-smoothing" in said) == (code == 2)
+
+
 def test_what_the_command_refuses(recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = recording(face(moves=False))
     for argv, message in (

@@ -25,7 +25,7 @@ from fkp_edge.errors import InputError, StreamError
 from fkp_edge.stream.protocol.lines import LineBuffer
 from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, Hello, ObservationMessage, decode_server
 
-__all__ = ["GB", "Recorder", "Recording", "check_recording", "free_name", "read_recording"]
+__all__ = ["GB", "Recorder", "Recording", "check_recording", "free_name", "is_smoothed", "read_recording"]
 
 VERSION = 1
 MAX_WAITING = 3000
@@ -46,6 +46,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     """Version of the lines that follow: hellos and observations."""
     started: str
     """Date and time in UTC, ISO 8601."""
+    smoothed: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the points were smoothed; absent where who recorded does not know."""
 
 
 def check_recording(path: Path) -> None:
@@ -71,13 +73,14 @@ def free_name(path: Path) -> Path:
 class Recorder(Closing):
     """Writes lines to a new file from a thread of its own: a slow disk costs lines, not frames."""
 
-    def __init__(self, path: Path, *, limit_bytes: int | None = None) -> None:
+    def __init__(self, path: Path, *, limit_bytes: int | None = None, smoothed: bool | None = None) -> None:
         """Creates the file and writes its header.
 
         Args:
             path: of the new file.
             limit_bytes: of the file, as it is on the disk; where it is reached, the recording ends, whole, and the log
                 says so.
+            smoothed: whether the points of the lines are, where that is known.
 
         Raises:
             InputError: the file exists, or cannot be created.
@@ -100,7 +103,8 @@ class Recorder(Closing):
         self._thread = threading.Thread(target=self._run, name="fkp-edge-record", daemon=True)
         self._thread.start()
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self.write(msgspec.json.encode(Recording(started=started)) + b"\n")
+        header = Recording(started=started, smoothed=msgspec.UNSET if smoothed is None else smoothed)
+        self.write(msgspec.json.encode(header) + b"\n")
 
     def write(self, line: bytes) -> None:
         """Takes a line of a stream; never waits. Nothing once closed."""
@@ -203,7 +207,16 @@ def read_recording(path: Path) -> Iterator[tuple[bytes, Hello | ObservationMessa
         raise InputError(f"{path} holds no observations; expected a recording made with --record")
 
 
-def _check_header(path: Path, line: bytes) -> None:
+def is_smoothed(path: Path) -> bool | None:
+    """Whether the points in a recording were smoothed when it was made; `None` where it does not say.
+
+    Raises:
+        InputError: the file is missing, or is no recording.
+    """
+    return _check_header(path, next(_lines(path), b"")).smoothed
+
+
+def _check_header(path: Path, line: bytes) -> _Versions:
     what = "expected a recording made with --record"
     try:
         header = msgspec.json.decode(line, type=_Versions)
@@ -214,6 +227,7 @@ def _check_header(path: Path, line: bytes) -> None:
             f"{path} is of version {header.version} with protocol {header.protocol}, and this fkp-edge reads "
             f"{VERSION} with {PROTOCOL}; upgrade fkp-edge"
         )
+    return header
 
 
 class _Versions(msgspec.Struct, frozen=True):
@@ -222,6 +236,7 @@ class _Versions(msgspec.Struct, frozen=True):
     type: Literal["recording"]
     version: int
     protocol: int
+    smoothed: bool | None = None
 
 
 def _lines(path: Path) -> Iterator[bytes]:
