@@ -105,7 +105,8 @@ WAYS: dict[str, Run | Left] = {
     ),
     "fkp-edge run --model keypoints-edgetpu.tflite --accelerator edgetpu": Left("an Edge TPU"),
     "fkp-edge run --config slow.toml": Run(DEMO),
-    "fkp-edge run --source demo &": Left("test_clients.py runs it with the next line"),
+    "fkp-edge run --source demo --loop &": Left("test_clients.py runs it with the next line"),
+    "node clients/example.mjs tcp://127.0.0.1:8765": Left("test_clients.py"),
     "cc -O2 -o example clients/example.c -lm && ./example 127.0.0.1 8765": Left("test_clients.py"),
     # operations: without root, and in the test's folder instead of the system's
     "sudo device/install.sh --dry-run": Left("wants apt; test_install.py does so where it is there"),

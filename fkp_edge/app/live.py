@@ -113,11 +113,11 @@ def run_live(
     """
     config, model = plan.config, plan.model
     name = resolve_source(config.source)
-    if config.source == "auto":
-        tell("no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}")
     times = StageTimes()
     with ExitStack() as closing:
         publisher = closing.enter_context(Publisher(plan.publish, model, without_password(name), times))
+        if config.source == "auto":
+            tell("no camera device found: the bundled demo plays" if name == "demo" else f"camera: {name}")
         opens = partial(open_source, lasting_source(name), pace=not config.fast, camera=config.camera)
         again = _another_round(config, name, publisher)
         source: Source = LoopedSource(opens, again) if again else opens()

@@ -29,7 +29,8 @@ def tune(args: Namespace) -> int:
         raise InputError(f"--plot {args.plot} is no FILE.png; expected a name that ends in .png")
     if is_smoothed(args.recording):
         raise InputError(
-            f"the points in {args.recording} are smoothed already; record with fkp-edge run --no-smoothing --record FILE"
+            f"the points in {args.recording} are smoothed already; "
+            "record with fkp-edge run --no-smoothing --record FILE"
         )
     raw, settings = sweep(_read(args.recording))
     chosen = knee(settings)

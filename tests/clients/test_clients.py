@@ -230,16 +230,6 @@ def test_the_javascript_client_says_why_it_waits(tmp_path):
     assert pause_ms == 100
 
 
-JS_UNTIL_REFUSED = """
-import {{ connect, ProtocolError }} from {module!r};
-try {{
-  for await (const message of connect({url!r})) console.log(message.type);
-}} catch (error) {{
-  console.log(error instanceof ProtocolError, error.message);
-}}
-"""
-
-
 def guarded(kind: str) -> contextlib.AbstractContextManager[LineServer | WebServer]:
     """A server that waits for a token for longer than any test."""
     if kind == "tcp":
@@ -253,9 +243,22 @@ def guarded(kind: str) -> contextlib.AbstractContextManager[LineServer | WebServ
 @pytest.mark.parametrize("kind", ["tcp", "ws"])
 def test_the_javascript_client_is_told_at_once_that_a_token_is_wanted(kind):
     with guarded(kind) as server:
-        code = JS_UNTIL_REFUSED.format(module=str(REPOSITORY / "clients/fkp_edge.mjs"), url=str(server.address))
-        # Node.js 20 has WebSockets where asked, 22 without
-        command = ["node", "--experimental-websocket", "--input-type=module", "-e", code]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.stdout.startswith("true ")
-    assert "token" in done.stdout
+        done = subprocess.run([*js_example(), str(server.address)], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "this stream asks for its token" in done.stderr
+
+
+@needs_node
+def test_the_javascript_example_reads_a_live_stream():
+    with LineServer(TcpAddress("127.0.0.1", 0), lambda: HELLO, token=TOKEN) as server:
+        server.publish(encode(SEEN))
+        command = [*js_example(), str(server.address), TOKEN]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "model m, 2 points\n"
+            assert process.stdout.readline() == "face 7 at (1.5, 2.5)\n"
+            process.kill()
+
+
+def js_example() -> list[str]:
+    # Node.js 20 has WebSockets where asked, 22 without
+    return ["node", "--experimental-websocket", str(REPOSITORY / "clients/example.mjs")]

@@ -97,6 +97,12 @@ def test_run_on_a_port_in_use(refused, taken_port: int):
     )
 
 
+@pytest.mark.skipif(bool(list(Path("/dev").glob("video*"))), reason="this machine has a camera: auto takes it")
+def test_a_port_in_use_is_said_before_the_demo_that_would_play(refused, taken_port: int):
+    error = refused("run", "--stream", FREE, "--web", f"127.0.0.1:{taken_port}")
+    assert error.startswith(f"port {taken_port} on 127.0.0.1 is in use; ")
+
+
 @pytest.mark.parametrize("url", ["tcp://0.0.0.0:0", "tcp://[::]:0", "tcp://192.0.2.1:8765"])
 def test_run_beyond_loopback(refused, url: str):
     error = refused("run", "--source", "demo", "--stream", url)

@@ -23,6 +23,7 @@ LATE_S = 1.0
 RATE_WINDOW_NS = 2_000_000_000
 PLAIN_INTERVAL_NS = 1_000_000_000
 MAX_AGE_MS = 60_000.0
+FRESH_NS = 2_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -125,10 +126,11 @@ def _show(connection: Connection, received: Received, out: TextIO, count: int | 
         for _, message in received:
             if isinstance(message, Hello):
                 status = _Status(message)
+                same_clock = connection.address.is_loopback and _is_now(message)
                 display.line(f"{connection.address}: {introduction(message)}")
             elif isinstance(message, ObservationMessage):
                 seen += 1
-                age_ms = (time.monotonic_ns() - message.sent_ns) / 1e6 if connection.address.is_loopback else None
+                age_ms = (time.monotonic_ns() - message.sent_ns) / 1e6 if same_clock else None
                 display.status(status.text(message, age_ms=age_ms), message)
                 if seen == count:
                     return seen
@@ -136,6 +138,11 @@ def _show(connection: Connection, received: Received, out: TextIO, count: int | 
         return seen
     finally:
         display.end()
+
+
+def _is_now(hello: Hello) -> bool:
+    """Whether `hello` was made a moment ago by this machine's clock: not so in a replay, or behind a forwarded port."""
+    return bool(0 <= time.monotonic_ns() - hello.server_ns <= FRESH_NS)
 
 
 def introduction(hello: Hello) -> str:
@@ -159,7 +166,6 @@ class _Status:
         """What `observation` says. `age_ms`: since it was sent, or `None` where the clocks are not the same."""
         parts = [f"{observation.state:9}", *self._faces(observation), f"{self._frames_per_s(observation):.1f}/s"]
         parts.append(f"dropped {observation.dropped}")
-        # A forwarded port looks like loopback, but another machine's monotonic clock makes no sense here.
         if age_ms is not None and 0 <= age_ms <= MAX_AGE_MS:
             parts.append(f"age {age_ms:.1f} ms")
         return "  ".join(parts)
