@@ -170,8 +170,10 @@ class Copy:
         os._exit(int(ended))  # a thread that a mutant left must not hold it up
 
 
-def measure(place: Copy, module: str, tests: str, count: int, seed: int) -> dict[str, Any]:
-    """What became of `count` mutants of `module`.
+def measure(
+    place: Copy, module: str, tests: str, count: int, seed: int, again: set[tuple[str, str]] | None
+) -> dict[str, Any]:
+    """What became of `count` mutants of `module`; only those are tried that are in `again`, where it is given.
 
     Raises:
         SystemExit: its tests fail as it is.
@@ -184,8 +186,9 @@ def measure(place: Copy, module: str, tests: str, count: int, seed: int) -> dict
     outcomes, survivors, late = [], [], []
     for site in random.Random(f"{seed} {module}").sample(every, min(count, len(every))):
         line, change, source = mutate(tree, *site)
-        outcomes.append(place.outcome(module, source, tests))
         found = {"line": line, "source": original.splitlines()[line - 1].strip(), "change": change}
+        is_tried = again is None or (found["source"], change) in again
+        outcomes.append(place.outcome(module, source, tests) if is_tried else "dead")
         if outcomes[-1] != "dead":
             (survivors if outcomes[-1] == "alive" else late).append(found)
             print(f"  {module}:{line}: {outcomes[-1]}: {change}", flush=True)
@@ -193,6 +196,12 @@ def measure(place: Copy, module: str, tests: str, count: int, seed: int) -> dict
     died = len(outcomes) - len(survivors)
     print(f"{module}: {died} of {len(outcomes)} died", flush=True)
     return {"died": died, "mutants": len(outcomes), "tests": tests, "timeouts": late, "survivors": survivors}
+
+
+def survived(file: Path, module: str) -> set[tuple[str, str]]:
+    """What survived in `module` when `file` was written."""
+    survivors = json.loads(file.read_text())["modules"][module]["survivors"]
+    return {(survivor["source"], survivor["change"]) for survivor in survivors}
 
 
 def merge(file: Path, found: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -223,6 +232,7 @@ def main() -> int:
     parser.add_argument("--kill", type=float, default=92, help="percent that must die (default: 92)")
     parser.add_argument("--tests", help="of the one module that is named, where it is not in the list")
     parser.add_argument("--out", type=Path, help="JSON of what was found")
+    parser.add_argument("--again", action="store_true", help="try what survived in --out, after tests were added")
     args = parser.parse_args()
     for name in PRELOADED:
         with suppress(ImportError):
@@ -231,7 +241,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Copy(Path(folder), args.timeout)
         for module in args.modules:
-            found[module] = measure(place, module, args.tests or TESTS[module], args.count, args.seed)
+            again = survived(args.out, module) if args.again else None
+            found[module] = measure(place, module, args.tests or TESTS[module], args.count, args.seed, again)
             if args.out:
                 merge(args.out, found, {"seed": args.seed, "count": args.count})
     died, total = (sum(result[key] for result in found.values()) for key in ("died", "mutants"))
