@@ -33,6 +33,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DEVICE, STREAM = "tests/device", "tests/stream"
+MOTION = f"{DEVICE}/detection/test_pace.py {DEVICE}/detection/test_motion.py"
 SEARCH = f"{DEVICE}/detection/test_search.py -k not(abort)"  # that one takes a process of its own and 14 seconds
 TESTS = {
     "fkp_edge/device/tracking/engine.py": f"{DEVICE}/tracking/test_engine_states.py {DEVICE}/tracking/test_engine.py",
@@ -41,7 +42,7 @@ TESTS = {
     "fkp_edge/device/tracking/smoothing.py": f"{DEVICE}/tracking/test_smoothing.py",
     "fkp_edge/device/tracking/pose.py": f"{DEVICE}/tracking/test_pose.py",
     "fkp_edge/device/detection/search.py": f"{DEVICE}/detection -k not(abort)",
-    "fkp_edge/device/detection/threaded.py": f"{DEVICE}/detection/test_pace.py {SEARCH}",
+    "fkp_edge/device/detection/threaded.py": f"{MOTION} {SEARCH}",
     "fkp_edge/device/detection/proposals.py": f"{DEVICE}/detection/test_proposals.py",
     "fkp_edge/device/capture.py": f"{DEVICE}/test_frame_filter.py {DEVICE}/test_runtime.py",
     "fkp_edge/device/runtime.py": f"{DEVICE}/test_runtime.py {DEVICE}/test_faults.py",

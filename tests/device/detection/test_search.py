@@ -176,6 +176,13 @@ def test_what_to_set_is_what_is_not_set_yet(settings: dict[str, object], expecte
     assert expected in cheaper(SearchSettings(**settings))
 
 
+def test_settings_are_named_and_stay_as_they_are() -> None:
+    with pytest.raises(TypeError):
+        SearchSettings("haar")
+    with pytest.raises(AttributeError):
+        SearchSettings().tilted = False
+
+
 def test_opening_a_search_leaves_the_host_process_its_threads_of_opencv() -> None:
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)

@@ -107,6 +107,13 @@ def test_after_a_gap_or_a_clock_that_went_back_it_starts_afresh(at_ns: int) -> N
     assert smooth(np.full((1, 2), 10.0), at_ns, SIDE).tolist() == [[10.0, 10.0]]
 
 
+def test_settings_are_named_and_stay_as_they_are() -> None:
+    with pytest.raises(TypeError):
+        SmoothingSettings(False)
+    with pytest.raises(AttributeError):
+        SmoothingSettings().beta = 1.0
+
+
 def test_the_engine_smooths_what_it_reports_or_not(model: KeypointModel, demo_frames: list[Frame]) -> None:
     crop = crop_from_track(demo_frames[0].truth, model.mean_shape)
     box = (crop.x - crop.side / 2, crop.y - crop.side / 2, crop.side, crop.side)

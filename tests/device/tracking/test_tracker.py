@@ -31,6 +31,12 @@ def test_a_face_goes_on_as_it_went() -> None:
     assert moving.predicted_crop(2 * SECOND_NS).x == pytest.approx(130)  # half of 20 px/s: the first second counts half
 
 
+def test_a_face_that_is_hidden_before_it_moved_is_looked_for_where_it_was() -> None:
+    new = track(1, 100)
+    new.occluded = True
+    assert new.predicted_crop(SECOND_NS) == Crop(100, 100, 80)
+
+
 def test_a_face_that_goes_up_is_looked_for_above() -> None:
     moving = track(1, 100)
     moving.move(prediction(100, y=80), SECOND_NS, near_other=False)
