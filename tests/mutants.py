@@ -49,7 +49,7 @@ TESTS = {
     "fkp_edge/stream/protocol/datagrams.py": f"{STREAM}/protocol/test_datagrams.py",
     "fkp_edge/stream/protocol/lines.py": f"{STREAM}/protocol/test_lines.py",
     "fkp_edge/stream/protocol/address.py": f"{STREAM}/protocol/test_address.py",
-    "fkp_edge/stream/server/access.py": f"{STREAM}/server/test_access.py",
+    "fkp_edge/stream/server/access.py": f"{STREAM}/server/test_access.py {STREAM}/web/test_tls.py",
     "fkp_edge/stream/server/base.py": f"{STREAM}/server/test_base.py {STREAM}/server/test_line_server.py",
     "fkp_edge/model/deployment.py": "tests/model/test_deployment.py",
     "fkp_edge/evaluation/metrics.py": "tests/evaluation/test_metrics.py",
