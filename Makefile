@@ -9,7 +9,7 @@ FKP := .venv-dev/bin/fkp-edge
 MODELS := fkp_edge/model/shipped
 RESULTS := benchmarks/results
 
-.PHONY: help run site test-fast bench device-env test lint types check-imports test-extras test-slow test-picamera test-install test-vm test-arm64 bench-arm64 pytest coverage docs models results clean-venv
+.PHONY: help run site test-fast bench device-env test lint types check-imports test-extras test-slow test-picamera test-install test-container test-vm test-arm64 bench-arm64 pytest coverage docs models results clean-venv
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 18
@@ -73,8 +73,11 @@ test-picamera: $(DEV) ## the Pi camera's source on a real picamera2 and libcamer
 test-install: $(DEV) ## device/install.sh: installed, upgraded, taken back and removed in Debian 12 and 13 roots (root, mmdebstrap; five minutes)
 	FKP_EDGE_INSTALL_ROOTS=$(abspath .install) .venv-dev/bin/pytest -rs tests/device/test_install.py
 
-test-vm: $(DEV) ## the device as a machine that boots, in QEMU: the service, cameras, power cuts (root, qemu-system-x86, mmdebstrap, e2fsprogs)
-	.venv-dev/bin/python benchmarks/booted_device.py .vm/report.json --cache .vm $(ARGS)
+test-container: $(DEV) ## the service under Debian's systemd in a container, and 200 power cuts (root, mmdebstrap, systemd-container, btrfs-progs)
+	.venv-dev/bin/python benchmarks/booted_device.py .vm/report.json --container $(ARGS)
+
+test-vm: $(DEV) ## the device as a machine that boots, in QEMU, with a USB camera by uvcvideo (root, mmdebstrap, qemu-system-x86)
+	.venv-dev/bin/python benchmarks/booted_device.py .vm/report.json $(ARGS)
 
 test-arm64: $(DEV) ## the wheel in emulated arm64 userlands of Debian 12 and 13, and with tflite-runtime (root, mmdebstrap, qemu-user)
 	FKP_EDGE_ARM64_LAB=$(abspath .arm64) .venv-dev/bin/pytest -rs tests/arm64

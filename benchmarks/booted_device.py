@@ -1,15 +1,11 @@
-"""fkp-edge as a service on Debian that boots in QEMU: installed, upgraded, tried with cameras, cut off from power.
+"""fkp-edge as a service on a Debian that boots: in a virtual machine, or with --container on this machine's kernel.
 
-    sudo python benchmarks/booted_device.py OUT.json [--suite trixie] [--only PART ...] [--cache .vm] [--cuts 40]
+    sudo python benchmarks/booted_device.py OUT.json [--suite trixie] [--only PART ...] [--cache .vm]
+    sudo python benchmarks/booted_device.py OUT.json --container [--cuts 200]
 
-Needs root, qemu-system-x86, mmdebstrap and e2fsprogs, and a network while it builds the image, which `--cache` keeps;
-so it does a machine on which the service was installed, from which the other parts go on. The guest has no network.
-Exit code 1 where something is not as it should be; where one of these is missing it says so, and tries nothing.
-
-Not in it: a Raspberry Pi. The guest is an x86-64 machine with Debian's kernel, its cameras are the kernel's test driver
-and a program. Where KVM boots no guest it is emulated, and its clock counts instructions, one a nanosecond: its seconds
-do not depend on the machine that emulates, and are no board's. pip makes the environments outside the guest, by the
-installer itself, because emulated it takes half an hour.
+device_in_a_box/README.md says what is tried, what is real and what it needs; `--cache` keeps what is built. OUT keeps
+the results of the other way and of parts that are not asked for. Exit code 1 where something is not as it should be;
+where a program or root is missing it says so, and tries nothing.
 """
 
 from __future__ import annotations
@@ -26,21 +22,24 @@ from pathlib import Path
 from typing import Any
 
 from device_in_a_box.asleep import Asleep, boot_first, choose_accelerator
+from device_in_a_box.container import NSPAWN, Container
 from device_in_a_box.cutting import cut_power
 from device_in_a_box.filming import try_filming
-from device_in_a_box.image import SUITES, build_image, build_kit, missing, warm
+from device_in_a_box.guest import Guest
+from device_in_a_box.image import SUITES, Image, build_image, build_kit, missing, warm
 from device_in_a_box.installing import try_installing, try_versions
-from device_in_a_box.machine import QEMU, BoxError, Machine
+from device_in_a_box.machine import QEMU, BoxError
 from device_in_a_box.report import Report
 from device_in_a_box.serving import try_serving
 
-PARTS: dict[str, Callable[[Machine, Report], None]] = {
+PARTS: dict[str, Callable[[Guest, Report], None]] = {
     "versions": try_versions,
     "serve": try_serving,
     "film": try_filming,
 }
 """What is tried on a machine with the service installed, each on a copy of its own."""
-ALL = ("install", *PARTS, "power")
+ALL = ("install", *PARTS)
+COMMAND = "sudo python benchmarks/booted_device.py OUT.json"
 BOOTS = 4
 """Of the machines that were cut off from power."""
 
@@ -53,12 +52,9 @@ def install(asleep: Asleep, report: Report) -> None:
         machine.save(asleep.memory)
 
 
-def try_part(part: str, asleep: Asleep, work: Path, report: Report, cuts: int) -> None:
+def try_part(part: str, asleep: Asleep, work: Path, report: Report) -> None:
     """One of the parts."""
     if part == "install":
-        return
-    if part == "power":
-        cut_power(asleep, work, report, count=cuts, boots=BOOTS)
         return
     with asleep.wake(work / part) as machine:
         PARTS[part](machine, report)
@@ -67,7 +63,6 @@ def try_part(part: str, asleep: Asleep, work: Path, report: Report, cuts: int) -
 def write(out: Path, report: Report, host: dict[str, Any]) -> None:
     """The report of one system into the file, which keeps those of others."""
     found = json.loads(out.read_text()) if out.exists() else {"systems": {}}
-    found["command"] = "sudo python benchmarks/booted_device.py OUT.json"
     found["systems"][report.system] = {"host": host, **report.as_dict()}
     out.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -79,10 +74,13 @@ def main() -> int:
     parser.add_argument("--suite", choices=SUITES, default="trixie")
     parser.add_argument("--only", nargs="+", choices=ALL, default=ALL, help="the others' results in OUT are kept")
     parser.add_argument("--cache", type=Path, default=Path(".vm"))
-    parser.add_argument("--cuts", type=int, default=40, help="of power; an even number")
+    parser.add_argument("--cuts", type=int, default=200, help="of power, in the container; an even number")
+    parser.add_argument(
+        "--container", action="store_true", help="systemd in a container: install, versions and serve, in minutes"
+    )
     parser.add_argument("--accelerator", choices=("kvm", "tcg"), help="instead of trying kvm first")
     args = parser.parse_args()
-    if absent := missing(os.geteuid() == 0):
+    if absent := missing(NSPAWN if args.container else QEMU, is_root=os.geteuid() == 0):
         print(f"booted_device.py: skipped, there is no {', no '.join(absent)}", file=sys.stderr)
         return 0
     args.cache.mkdir(parents=True, exist_ok=True)
@@ -95,28 +93,51 @@ def try_all(args: argparse.Namespace, work: Path) -> int:
     began = time.monotonic()
     kit = build_kit(args.suite, args.cache)
     image = warm(build_image(args.suite, args.cache), kit, args.cache)
-    accelerator, why = (
-        (args.accelerator, "chosen") if args.accelerator else choose_accelerator(image, kit, work / "kvm")
-    )
-    print(f"booted_device.py: {accelerator}: {why}", file=sys.stderr)
-    qemu = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    kept = json.loads(args.out.read_text())["systems"].get(args.suite, {}) if args.out.exists() else {}
-    report = Report.read(args.suite, kept)
-    asleep = Asleep(image, kit, args.cache / f"installed-{image.root.stem}", accelerator)
+    system = f"{args.suite} in a container" if args.container else args.suite
+    kept = json.loads(args.out.read_text())["systems"].get(system, {}) if args.out.exists() else {}
+    report, host = Report.read(system, kept), {}
     try:
-        if "install" in args.only or not asleep.memory.exists():
-            install(asleep, report)
-        for part in args.only:
-            try_part(part, asleep, work, report, args.cuts)
+        if args.container:
+            host = {"command": f"{COMMAND} --container --cuts {args.cuts}", "runs_on": said_by(NSPAWN)}
+            try_container(image, kit, work, report)
+            if args.cuts:
+                cut_power(image, kit, work, report, count=args.cuts, boots=min(BOOTS, args.cuts))
+        else:
+            accelerator = args.accelerator or choose_accelerator(image, kit, work / "kvm")
+            host = {"command": COMMAND, "runs_on": said_by(QEMU), "accelerator": accelerator}
+            try_machine(
+                args, Asleep(image, kit, args.cache / f"installed-{image.root.stem}", accelerator), work, report
+            )
     except BoxError as error:
         print(f"booted_device.py: error: {error}", file=sys.stderr)
         return 1
     finally:
-        host = {"qemu": qemu, "accelerator": accelerator, "why": why, "wall_s": round(time.monotonic() - began)}
-        write(args.out, report, host)
+        write(args.out, report, host | {"wall_s": round(time.monotonic() - began)})
     if report.failed:
         print(f"booted_device.py: not as it should be: {', '.join(report.failed)}", file=sys.stderr)
     return 1 if report.failed else 0
+
+
+def said_by(program: str) -> str:
+    """The first line of its version."""
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def try_machine(args: argparse.Namespace, asleep: Asleep, work: Path, report: Report) -> None:
+    """The parts that are asked for, and the installation that they need."""
+    if "install" in args.only or not asleep.memory.exists():
+        install(asleep, report)
+    for part in args.only:
+        try_part(part, asleep, work, report)
+
+
+def try_container(image: Image, kit: Path, work: Path, report: Report) -> None:
+    """What needs no kernel of its own."""
+    with Container(image, kit, work) as container:
+        report.check("it boots", True, container.run("systemctl --version | head -n 1; python3 --version").text)
+        try_installing(container, report)
+        try_versions(container, report)
+        try_serving(container, report)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def test_each_system_has_an_image_of_its_own() -> None:
 def test_what_is_missing_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "mke2fs").touch(0o755)
-    assert part("image").missing(is_root=False) == [
+    assert part("image").missing("qemu-system-x86_64", is_root=False) == [
         "qemu-system-x86_64 (apt install qemu-system-x86)",
         "qemu-img (apt install qemu-utils)",
         "mmdebstrap (apt install mmdebstrap)",
@@ -238,8 +238,9 @@ def test_what_was_said_before_a_cut_ends_in_the_middle_of_a_line() -> None:
         '{"doing": 1, "wanted": "a"}',
         '{"done": 1, "pl',
     ]
-    said = part("power").read_said("\n".join(lines), "a")
-    assert (said.placed, said.wanted, said.done) == ("b", "a", 1)
+    before = "\n".join(lines)
+    said = part("power").read_said(before, f'{before}aced": "a"}}\n{{"doing": 2, "wanted": "c"}}\n', "a")
+    assert (said.placed, said.wanted, said.done, said.meanwhile) == ("b", "a", 1, {"c"})
 
 
 def test_what_was_recorded_in_the_last_moments_need_not_be_on_the_disk() -> None:
@@ -262,12 +263,12 @@ def test_a_model_that_was_reported_and_is_not_there_is_a_problem(
     tmp_path: Path, models: list[Path], hashes: list[str]
 ) -> None:
     (tmp_path / "model.tflite").write_bytes(models[0].read_bytes())
-    (tmp_path / "left").touch()
+    (tmp_path / ".model.tflite.left").touch()
     said = part("power").Said(wanted=hashes[1], placed=hashes[1], done=3)
     problems = part("power").examine(tmp_path, said, models).problems
     assert problems[0] == f"model.tflite is {hashes[0][:8]}, expected {hashes[1][:8]} or {hashes[1][:8]}"
     assert problems[1].startswith("a model is lost")
-    assert problems[2] == "the next install leaves ['left']"
+    assert problems[2] == "the next install leaves ['.model.tflite.left']"
 
 
 def test_a_recording_that_lost_what_was_synced_is_a_problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,16 +69,17 @@ class Asleep:
         )
 
 
-def choose_accelerator(image: Image, kit: Path, folder: Path) -> tuple[Accelerator, str]:
-    """kvm where a guest boots with it, else tcg; and why.
+def choose_accelerator(image: Image, kit: Path, folder: Path) -> Accelerator:
+    """kvm where a guest boots with it, else tcg.
 
     A nested /dev/kvm may be there and abort or hang, so it must boot the guest once.
     """
     if not Path("/dev/kvm").exists():
-        return "tcg", "no /dev/kvm"
+        return "tcg"
     try:
         with boot_first(image, kit, folder, "kvm") as machine:
             machine.run("true", timeout_s=10)
     except BoxError as error:
-        return "tcg", f"/dev/kvm boots no guest: {str(error).splitlines()[0][:200]}"
-    return "kvm", "/dev/kvm booted the guest"
+        print(f"/dev/kvm boots no guest: {str(error).splitlines()[0][:200]}", file=sys.stderr)
+        return "tcg"
+    return "kvm"

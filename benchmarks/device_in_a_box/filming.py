@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .guest import Guest
 from .image import HERE
-from .installing import configure, install, property_of
-from .machine import Machine
+from .installing import SLOW, configure, install, property_of
 from .report import Report
 from .serving import restarts
 
@@ -20,66 +20,67 @@ MAX_RECOVERY_S = 30
 """A longest pause between two attempts, an opening, two looks at the stream, all emulated."""
 
 
-def plug(machine: Machine) -> str:
+def plug(guest: Guest) -> str:
     """Plugs the camera in; its name that lasts."""
-    found = machine.run(f"{PLUG}; until ls {LINKS} 2>/dev/null; do sleep 0.2; done", timeout_s=60)
+    found = guest.run(f"{PLUG}; until ls {LINKS} 2>/dev/null; do sleep 0.2; done", timeout_s=60)
     return found.text.strip()
 
 
-def unplug(machine: Machine) -> None:
+def unplug(guest: Guest) -> None:
     """Unplugs it, and waits until its node has gone."""
-    machine.run(f"systemctl stop usb-camera; while ls {LINKS} 2>/dev/null; do sleep 0.2; done", timeout_s=60)
+    guest.run(f"systemctl stop usb-camera; while ls {LINKS} 2>/dev/null; do sleep 0.2; done", timeout_s=60)
 
 
-def _node(machine: Machine) -> str:
-    return machine.run(f"readlink -f {LINKS}").text.strip()
+def _node(guest: Guest) -> str:
+    return guest.run(f"readlink -f {LINKS}").text.strip()
 
 
-def try_filming(machine: Machine, report: Report) -> None:
+def try_filming(guest: Guest, report: Report) -> None:
     """All of it, on an installed service; it films vivid again at the end."""
-    machine.put(HERE / "usb_camera.py")
-    machine.run("modprobe vhci-hcd && modprobe uvcvideo")
-    name = plug(machine)
+    guest.put(HERE / "usb_camera.py")
+    guest.run("modprobe vhci-hcd && modprobe uvcvideo")
+    name = plug(guest)
     if not report.check(
-        "a USB camera by uvcvideo, over USB/IP", name.startswith("/dev/v4l/by-id/"), f"{name}, {_node(machine)}"
+        "a USB camera by uvcvideo, over USB/IP", name.startswith("/dev/v4l/by-id/"), f"{name}, {_node(guest)}"
     ):
         return
-    modes = machine.run(f'v4l2-ctl -d {name} --list-formats-ext | grep -E "\'|Size"').text
+    modes = guest.run(f'v4l2-ctl -d {name} --list-formats-ext | grep -E "\'|Size"').text
     report.check("it offers MJPEG and YUYV", "MJPG" in modes and "YUYV" in modes, modes)
-    done = install(machine, f"--source {name}")
-    tracks = machine.run(TRACKS, timeout_s=120)
+    configure(guest, {"rate": SLOW})
+    done = install(guest, f"--source {name} --wheel /box/now/*.whl")
+    tracks = guest.run(TRACKS, timeout_s=120)
     report.check("a face is tracked", done.code == tracks.code == 0, " ".join(tracks.lines()))
-    _try_formats(machine, report)
-    _try_unplugging(machine, report)
+    _try_unplugging(guest, report)
     for fault in FAULTS:
-        _try_fault(machine, report, fault)
-    done = install(machine, "--source v4l2:0")
-    unplug(machine)
+        _try_fault(guest, report, fault)
+    _try_formats(guest, report)
+    done = install(guest, "--source v4l2:0 --wheel /box/now/*.whl")
+    unplug(guest)
     report.check("the service goes back to vivid", done.code == 0)
 
 
-def _try_formats(machine: Machine, report: Report) -> None:
+def _try_formats(guest: Guest, report: Report) -> None:
     for size in ("320, 240", "640, 480"):
-        configure(machine, {"size": f"[{size}]"})
-        answer = machine.run(f"systemctl restart fkp-edge; {TRACKS}", timeout_s=120)
-        said = machine.run(
+        configure(guest, {"size": f"[{size}]"})
+        answer = guest.run(f"systemctl restart fkp-edge; {TRACKS}", timeout_s=120)
+        said = guest.run(
             "journalctl -u fkp-edge -n 20 --no-pager | grep -oE '[0-9]+x[0-9]+ (YUYV|MJPG).*' | tail -n 1"
         ).text
         wanted = size.replace(", ", "x")
         report.check(f"{wanted} from a USB camera", answer.code == 0 and wanted in said, said or answer.text)
 
 
-def _try_unplugging(machine: Machine, report: Report) -> None:
-    before, node = restarts(machine), _node(machine)
-    unplug(machine)
-    lost = machine.run(LOST, timeout_s=60)
+def _try_unplugging(guest: Guest, report: Report) -> None:
+    before, node = restarts(guest), _node(guest)
+    unplug(guest)
+    lost = guest.run(LOST, timeout_s=60)
     report.check("unplugged: the stream says no_camera", lost.code == 0, (lost.lines() or [""])[0])
     # the number that it had is taken meanwhile
-    machine.run("modprobe -r vivid; modprobe vivid n_devs=3; udevadm settle")
-    plug(machine)
-    after = _node(machine)
-    answer = machine.run(f"t=$(date +%s); {TRACKS}; echo $(($(date +%s) - t))", timeout_s=120)
-    again = restarts(machine) - before
+    guest.run("modprobe -r vivid; modprobe vivid n_devs=3; udevadm settle")
+    plug(guest)
+    after = _node(guest)
+    answer = guest.run(f"t=$(date +%s); {TRACKS}; echo $(($(date +%s) - t))", timeout_s=120)
+    again = restarts(guest) - before
     passed = int(answer.lines()[-1]) if answer.code == 0 else -1
     report.check(
         "it comes back under another number",
@@ -89,14 +90,14 @@ def _try_unplugging(machine: Machine, report: Report) -> None:
     report.figure("replugged_tracked_after_s", passed)
 
 
-def _try_fault(machine: Machine, report: Report, fault: str) -> None:
-    before, process = restarts(machine), property_of(machine, "MainPID")
-    machine.run(f"echo {fault} > /run/camera; sleep {FAULT_S}", timeout_s=120)
-    answer = machine.run(f"t=$(date +%s); echo flow > /run/camera; {TRACKS}; echo $(($(date +%s) - t))", timeout_s=120)
+def _try_fault(guest: Guest, report: Report, fault: str) -> None:
+    before, process = restarts(guest), property_of(guest, "MainPID")
+    guest.run(f"echo {fault} > /run/camera; sleep {FAULT_S}", timeout_s=120)
+    answer = guest.run(f"t=$(date +%s); echo flow > /run/camera; {TRACKS}; echo $(($(date +%s) - t))", timeout_s=120)
     passed = int(answer.lines()[-1]) if answer.code == 0 else -1
-    same = restarts(machine) == before and property_of(machine, "MainPID") == process
+    same = restarts(guest) == before and property_of(guest, "MainPID") == process
     report.check(
         f"{fault} for {FAULT_S} s: tracked again",
         answer.code == 0 and same and passed <= MAX_RECOVERY_S,
-        f"after {passed} s, {restarts(machine) - before} restarts",
+        f"after {passed} s, {restarts(guest) - before} restarts",
     )

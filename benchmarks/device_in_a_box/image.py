@@ -24,13 +24,13 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}
 """Of Debian, and the Python in each."""
-NEEDED = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "qemu-img": "qemu-utils",
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-}
+NEEDED = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs"}
 """Programs, and the package that has each."""
+RUNNERS = {
+    "qemu-system-x86_64": {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"},
+    "systemd-nspawn": {"systemd-nspawn": "systemd-container", "mkfs.btrfs": "btrfs-progs"},
+}
+"""The same for what a machine needs, and a container."""
 PACKAGES = (
     "linux-image-amd64 systemd systemd-sysv udev dbus polkitd kmod initramfs-tools e2fsprogs procps sudo iproute2 "
     "python3 python3-venv python3-numpy v4l-utils psmisc mosquitto"
@@ -101,9 +101,10 @@ def run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True, stdin=subprocess.DEVNULL)
 
 
-def missing(is_root: bool) -> list[str]:
+def missing(runner: str, *, is_root: bool) -> list[str]:
     """What is not here that a run needs, each with its remedy."""
-    absent = [f"{name} (apt install {package})" for name, package in NEEDED.items() if shutil.which(name) is None]
+    needed = RUNNERS[runner] | NEEDED
+    absent = [f"{name} (apt install {package})" for name, package in needed.items() if shutil.which(name) is None]
     return absent + ([] if is_root else ["root (sudo make test-vm)"])
 
 
@@ -247,6 +248,7 @@ def _install_in(disk: Path, kit: Path) -> None:
         _inside(root, "mv /opt/fkp-edge/env-* /root/")
         _inside(root, f"{script} --uninstall --purge")
         _inside(root, "mkdir /opt/fkp-edge && mv /root/env-* /opt/fkp-edge/")
+        _inside(root, "echo 127.0.0.1 localhost box > /etc/hosts")
 
 
 def _inside(root: Path, command: str) -> None:

@@ -1,4 +1,4 @@
-"""Power cuts: a running machine is stopped dead at drawn moments, and its disk is looked at, and booted."""
+"""What a power cut left on a disk: whether it is what it may be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.model.deployment import install_model, previous_of, replaced_at
@@ -31,6 +32,8 @@ class Said:
     """sha256 of the file whose change was begun last."""
     placed: str = ""
     """sha256 of the file whose change was reported as done last."""
+    meanwhile: set[str] = field(default_factory=set)
+    """sha256 of files that were placed while the disk was copied."""
     done: int = 0
     """Changes that were reported as done."""
     sizes: list[tuple[float, dict[str, int]]] = field(default_factory=list)
@@ -55,33 +58,37 @@ class Cut:
     """Lines of each recording that can be read."""
 
 
-def read_said(text: str, first: str) -> Said:
+def read_said(before: str, after: str, first: str) -> Said:
     """What the load printed, the last line perhaps cut off.
 
     Args:
-        text: its output.
+        before: its output when the copying of the disk began.
+        after: its output when that had ended.
         first: sha256 of the file that was in place before it began.
     """
     said = Said(wanted=first, placed=first)
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
+    for entry in _entries(before):
         if "wanted" in entry:
             said.wanted = entry["wanted"]
         elif "placed" in entry:
             said.placed, said.done = entry["placed"], said.done + 1
         elif "sizes" in entry:
             said.sizes.append((entry["uptime_s"], entry["sizes"]))
+    said.meanwhile = {entry["wanted"] for entry in _entries(after[before.rfind("\n") + 1 :]) if "wanted" in entry}
     return said
 
 
+def _entries(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
+
+
 @contextlib.contextmanager
-def mounted(disk: Path) -> Iterator[Path]:
-    """A raw disk with ext4, mounted here; its journal is replayed as at a boot."""
+def mounted(disk: Path, options: str = "defaults") -> Iterator[Path]:
+    """A raw disk, mounted here; a journal is replayed as at a boot."""
     folder = Path(tempfile.mkdtemp(prefix="box-"))
-    run("mount", "-o", "loop", disk, folder)
+    run("mount", "-o", f"loop,{options}", disk, folder)
     try:
         yield folder
     finally:
@@ -107,7 +114,7 @@ def examine(folder: Path, said: Said, models: Sequence[Path]) -> Cut:
         for name, path in (("place", place), ("previous", previous_of(place)), ("replaced", replaced_at(place)))
     }
     problems = []
-    if kept["place"] not in (said.placed, said.wanted):
+    if kept["place"] not in {said.placed, said.wanted} | said.meanwhile:
         problems.append(f"{PLACE} is {kept['place'][:8] or 'gone'}, expected {said.placed[:8]} or {said.wanted[:8]}")
     whole = {_digest(model) for model in models}
     problems += [
@@ -120,11 +127,7 @@ def examine(folder: Path, said: Said, models: Sequence[Path]) -> Cut:
     other = next(model for model in models if _digest(model) != kept["place"])
     try:
         placed = install_model(other, place)
-        left = sorted(
-            path.name
-            for path in folder.iterdir()
-            if path.name not in (PLACE, f"{PLACE}.previous", "lost+found", ".cache") and path.name not in frames
-        )
+        left = sorted(path.name for path in folder.glob(f"*{PLACE}*") if path not in (place, previous_of(place)))
         if not placed.is_new or left:
             problems.append(f"the next install leaves {left or 'the old file'}")
     except FkpEdgeError as error:

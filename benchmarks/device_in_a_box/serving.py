@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from .guest import Guest
 from .installing import CONFIG, FLOWS, configure, property_of
-from .machine import Machine
 from .report import Report, levels
 
 __all__ = ["restarts", "try_serving"]
@@ -17,7 +17,7 @@ LOW_MEMORY = "40M"
 QUIET_S = 30
 """No line may come into the journal while frames flow for this long."""
 OUTPUTS = {
-    "stream": '["tcp://127.0.0.1:8765", "unix:///run/fkp-edge/stream", "ws://127.0.0.1:8766", "mqtt://127.0.0.1/box"]',
+    "stream": '["tcp://127.0.0.1:8765", "unix:///run/fkp-edge/stream", "ws://127.0.0.1:8766", "mqtt://127.0.0.1:1883/box"]',
     "web": '"127.0.0.1:8080"',
     "preview": "true",
     "record": '"/var/lib/fkp-edge/faces.jsonl"',
@@ -44,54 +44,55 @@ READERS = {
 """What reads each output."""
 
 
-def restarts(machine: Machine) -> int:
+def restarts(guest: Guest) -> int:
     """How often systemd started the service again by itself."""
-    return int(property_of(machine, "NRestarts"))
+    return int(property_of(guest, "NRestarts"))
 
 
-def try_serving(machine: Machine, report: Report) -> None:
+def try_serving(guest: Guest, report: Report) -> None:
     """All of it, on an installed service; it runs with its defaults at the end."""
-    _try_outputs(machine, report)
-    _try_journal(machine, report)
-    _try_watchdog(machine, report)
-    _try_memory(machine, report)
-    _try_clock(machine, report)
-    _try_two(machine, report)
-    machine.run(f"cp /root/config.toml {CONFIG}; systemctl restart fkp-edge")
+    _try_outputs(guest, report)
+    _try_journal(guest, report)
+    _try_watchdog(guest, report)
+    if guest.has_kernel:
+        _try_memory(guest, report)
+        _try_clock(guest, report)
+        _try_two(guest, report)
+    guest.run(f"cp /root/config.toml {CONFIG}; systemctl restart fkp-edge")
 
 
-def _try_outputs(machine: Machine, report: Report) -> None:
-    machine.run(f"cp {CONFIG} /root/config.toml; useradd -G fkp-edge reader; systemctl start mosquitto")
-    configure(machine, OUTPUTS)
-    check = machine.run(f"cd /var/lib/fkp-edge; sudo -u fkp-edge fkp-edge run --config {CONFIG} --check")
+def _try_outputs(guest: Guest, report: Report) -> None:
+    guest.run(f"cp {CONFIG} /root/config.toml; useradd -G fkp-edge reader; systemctl start mosquitto")
+    configure(guest, OUTPUTS)
+    check = guest.run(f"cd /var/lib/fkp-edge; sudo -u fkp-edge fkp-edge run --config {CONFIG} --check")
     report.check("the documented check takes the configuration", check.code == 0, check.text)
-    machine.run(f"systemctl restart fkp-edge; {FLOWS}")
+    guest.run(f"systemctl restart fkp-edge; {FLOWS}")
     for name, command in READERS.items():
-        answer = machine.run(command, timeout_s=120)
+        answer = guest.run(command, timeout_s=120)
         report.check(f"the unit's filters let through: {name}", answer.code == 0, (answer.lines() or [""])[-1])
-    refused = machine.run("journalctl -k -b --no-pager | grep -iE 'seccomp|audit.*fkp' | tail -3").text.strip()
+    refused = guest.run("journalctl -k -b --no-pager | grep -iE 'seccomp|audit.*fkp' | tail -3").text.strip()
     report.check("the kernel logs no refused call", not refused, refused or "none")
 
 
-def _try_journal(machine: Machine, report: Report) -> None:
+def _try_journal(guest: Guest, report: Report) -> None:
     lines = f"journalctl -u fkp-edge -o json --no-pager --since '-{QUIET_S}s'"
-    count = machine.run(f"sleep {QUIET_S}; {lines} | wc -l", timeout_s=QUIET_S + 120).text.strip()
+    count = guest.run(f"sleep {QUIET_S}; {lines} | wc -l", timeout_s=QUIET_S + 120).text.strip()
     report.check(f"no line in the journal in {QUIET_S} s of frames", count == "0", f"{count} lines")
-    found = levels(machine.run("journalctl -u fkp-edge -b -o json --no-pager | tail -n 200").text)
+    found = levels(guest.run("journalctl -u fkp-edge -b -o json --no-pager | tail -n 200").text)
     report.check("its lines have levels", len(found) > 1, json.dumps(found))
 
 
-def _try_watchdog(machine: Machine, report: Report) -> None:
-    before, process = restarts(machine), property_of(machine, "MainPID")
+def _try_watchdog(guest: Guest, report: Report) -> None:
+    before, process = restarts(guest), property_of(guest, "MainPID")
     longest = WATCHDOG_S + PAUSE_S + START_S
     command = (
         f"t=$(date +%s); kill -STOP {process}; "
         f"while [ $(systemctl show --value -p NRestarts fkp-edge) = {before} ]; do sleep 0.5; done; "
         f"fkp-edge status --within 3; {FLOWS}; echo $(($(date +%s) - t))"
     )
-    answer = machine.run(command, timeout_s=longest * 3)
+    answer = guest.run(command, timeout_s=longest * 3)
     after_s = int(answer.lines()[-1]) if answer.code == 0 else longest * 3
-    again = restarts(machine) - before
+    again = restarts(guest) - before
     report.figure("sigstop_flowing_after_s", after_s)
     report.check(
         "SIGSTOP: the watchdog starts it again",
@@ -100,9 +101,9 @@ def _try_watchdog(machine: Machine, report: Report) -> None:
     )
 
 
-def _try_memory(machine: Machine, report: Report) -> None:
-    before = restarts(machine)
-    answer = machine.run(
+def _try_memory(guest: Guest, report: Report) -> None:
+    before = restarts(guest)
+    answer = guest.run(
         f"systemctl set-property --runtime fkp-edge MemoryMax={LOW_MEMORY} MemorySwapMax=0; "
         f"while [ $(systemctl show --value -p NRestarts fkp-edge) = {before} ] && "
         "[ $(systemctl show --value -p Result fkp-edge) = success ]; do sleep 0.5; done; "
@@ -110,29 +111,29 @@ def _try_memory(machine: Machine, report: Report) -> None:
         f"systemctl set-property --runtime fkp-edge MemoryMax=400M; {FLOWS}",
         timeout_s=180,
     )
-    again, text = restarts(machine) - before, " ".join(answer.lines()[:2])
+    again, text = restarts(guest) - before, " ".join(answer.lines()[:2])
     report.check("MemoryMax: one clean restart", answer.code == 0 and again == 1, f"{text}, {again} restart")
 
 
-def _try_clock(machine: Machine, report: Report) -> None:
-    before, process = restarts(machine), property_of(machine, "MainPID")
-    machine.run("timedatectl set-ntp false")
+def _try_clock(guest: Guest, report: Report) -> None:
+    before, process = restarts(guest), property_of(guest, "MainPID")
+    guest.run("timedatectl set-ntp false")
     for name, shift in (("forward", "+5 hours"), ("back", "-10 hours")):
-        answer = machine.run(f"timedatectl set-time \"$(date -d '{shift}' '+%F %T')\" && sleep 3 && fkp-edge status")
-        same = restarts(machine) == before and property_of(machine, "MainPID") == process
+        answer = guest.run(f"timedatectl set-time \"$(date -d '{shift}' '+%F %T')\" && sleep 3 && fkp-edge status")
+        same = restarts(guest) == before and property_of(guest, "MainPID") == process
         report.check(f"the clock goes {name} by hours", answer.code == 0 and same, (answer.lines() or [""])[0])
-    machine.run("timedatectl set-time \"$(date -d '+5 hours' '+%F %T')\"")
-    after = machine.run(f"sleep {WATCHDOG_S + 5}; fkp-edge status", timeout_s=180)
+    guest.run("timedatectl set-time \"$(date -d '+5 hours' '+%F %T')\"")
+    after = guest.run(f"sleep {WATCHDOG_S + 5}; fkp-edge status", timeout_s=180)
     report.check(
-        "the watchdog is quiet after that", after.code == 0 and restarts(machine) == before, (after.lines() or [""])[0]
+        "the watchdog is quiet after that", after.code == 0 and restarts(guest) == before, (after.lines() or [""])[0]
     )
 
 
-def _try_two(machine: Machine, report: Report) -> None:
-    answer = machine.run("timeout 60 fkp-edge run --source v4l2:0 --stream tcp://127.0.0.1:9000")
+def _try_two(guest: Guest, report: Report) -> None:
+    answer = guest.run("timeout 60 fkp-edge run --source v4l2:0 --stream tcp://127.0.0.1:9000")
     told = answer.code == 2 and "another program holds it" in answer.text
     report.check("a second program on the camera is told so", told, (answer.lines() or [""])[-1])
-    checks = json.loads(machine.run("fkp-edge doctor --json 2>/dev/null", timeout_s=300).text)["checks"]
+    checks = json.loads(guest.run("fkp-edge doctor --json 2>/dev/null", timeout_s=300).text)["checks"]
     named = next(check["text"] for check in checks if check["name"] == "camera in use")
-    report.check("doctor names who holds it", property_of(machine, "MainPID") in named, named)
-    report.check("the first one goes on", machine.run("fkp-edge status").code == 0)
+    report.check("doctor names who holds it", property_of(guest, "MainPID") in named, named)
+    report.check("the first one goes on", guest.run("fkp-edge status").code == 0)
