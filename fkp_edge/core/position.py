@@ -38,10 +38,13 @@ class Position(NamedTuple):
     """Away from the camera, along its axis."""
 
     def matrix(self, turn: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The (4, 4) matrix that takes points of the head (cm, from the middle between its eyes) to the camera.
+        """The transform from the head to the camera.
 
         Args:
             turn: (3, 3), the head's rotation to a camera that looks straight at it, as `rotation(pose)` gives it.
+
+        Returns:
+            (4, 4): takes points of the head (cm, from the middle between its eyes) to the camera's axes (cm).
         """
         across, down = math.atan2(self.x, self.z), math.atan2(self.y, math.hypot(self.x, self.z))
         ca, sa, cd, sd = math.cos(across), math.sin(across), math.cos(down), math.sin(down)

@@ -64,7 +64,10 @@ def find(
 
 
 def demo_picture() -> NDArray[np.uint8]:
-    """The bundled portrait, (512, 512, 3) uint8 BGR: a picture with one face, in the public domain, to try things on.
+    """The bundled portrait: a picture with one face, in the public domain, to try things on.
+
+    Returns:
+        (512, 512, 3) uint8, BGR.
 
     >>> import fkp_edge as fkp
     >>> fkp.demo_picture().shape

@@ -39,6 +39,9 @@ def load(
         accelerator: `cpu`, or `edgetpu` for a file compiled for a Coral device.
         card_required: False accepts a .tflite file without a card, such as a network of your own.
 
+    Returns:
+        The model, for `find`, `Tracker`, `track`, or its own `predict`.
+
     Raises:
         ModelFileError: the file is missing, damaged, or no keypoint network.
         MissingPartError: the TFLite runtime is not installed.

@@ -80,7 +80,11 @@ class Accuracy:
         return self.rows[index]
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """Plain values that `json.dumps` takes: a dict for each row."""
+        """Plain values that `json.dumps` takes.
+
+        Returns:
+            A dict for each row: `model`, `data`, and its figures by name.
+        """
         return [{"model": row.model, "data": row.data} | row.figures for row in self.rows]
 
     def __repr__(self) -> str:

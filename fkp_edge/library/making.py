@@ -134,7 +134,17 @@ class Conversion:
         return self.report.total.overall.loss_percent
 
     def save_html(self, path: str | PathLike[str]) -> Path:
-        """Writes the report as one HTML page with plots, and returns the path."""
+        """Writes the report as one HTML page with plots.
+
+        Args:
+            path: of the page, replaced where it exists.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: it cannot be written.
+        """
         from fkp_edge.convert.pages import html_page
 
         write_whole({Path(path): html_page(self.report).encode()})

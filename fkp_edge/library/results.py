@@ -107,7 +107,12 @@ class Face(msgspec.Struct, frozen=True, eq=False):
         return np.array(self.points, dtype) if copy else np.asarray(self.points, dtype)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, named as the stream's JSON names them; pixels and centimetres to hundredths."""
+        """Plain values that `json.dumps` takes, named as in the stream's JSON.
+
+        Returns:
+            `id`, `score`, `box`, `points`, `pose` (None where unknown); with measures also `measures` and `position`.
+            Pixels and centimetres are rounded to hundredths.
+        """
         values = {
             "id": self.id,
             "score": round(self.score, 3),
@@ -175,10 +180,13 @@ class Result(msgspec.Struct, frozen=True, eq=False):
         return self.schema.names
 
     def draw(self, *, boxes: bool = True) -> NDArray[np.uint8]:
-        """A copy of the picture with points, edges and boxes: (H, W, 3) uint8, its channels in the picture's order.
+        """The picture with points, edges and boxes drawn on it.
 
         Args:
             boxes: whether to draw a box around each face.
+
+        Returns:
+            A copy, (H, W, 3) uint8, its channels in the picture's order.
         """
         drawn = self._drawn(boxes=boxes)
         return drawn if self.colors == "bgr" else np.ascontiguousarray(drawn[:, :, ::-1])
@@ -202,7 +210,11 @@ class Result(msgspec.Struct, frozen=True, eq=False):
         return path
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that `json.dumps` takes, named as in the stream's JSON and in `predict --json`."""
+        """Plain values that `json.dumps` takes, named as in the stream's JSON and in `predict --json`.
+
+        Returns:
+            `faces`: a list with what `Face.to_dict` gives.
+        """
         return {"faces": [face.to_dict() for face in self.faces]}
 
     def _drawn(self, *, boxes: bool = True) -> NDArray[np.uint8]:
@@ -243,7 +255,11 @@ class TrackResult(Result, frozen=True, eq=False):
     """Frames skipped since the result before: a camera's, where the program is slower than the camera."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that `json.dumps` takes, named as in the stream's JSON."""
+        """Plain values that `json.dumps` takes, named as in the stream's JSON.
+
+        Returns:
+            `sequence`, `time_s`, `state` and `dropped`, and `faces`: a list with what `Face.to_dict` gives.
+        """
         own = {"sequence": self.sequence, "time_s": self.time_s, "state": self.state, "dropped": self.dropped}
         return own | {"faces": [face.to_dict() for face in self.faces]}
 

@@ -39,7 +39,12 @@ class KeypointModel:
     """A network ready to run. Threads that share it take turns, an inference each."""
 
     def __init__(self, file: ModelFile, *, threads: int = 1, accelerator: Accelerator = "cpu") -> None:
-        """Loads `file` on `threads` CPU threads, or on the Edge TPU, after a probe of some seconds.
+        """Loads `file` for use, on the Edge TPU after a probe of some seconds.
+
+        Args:
+            file: a keypoint network's.
+            threads: CPU threads of the network.
+            accelerator: `cpu`, or `edgetpu` for a file compiled for it.
 
         Raises:
             ModelFileError: the flatbuffer is damaged, its input or outputs have other shapes than the contract's, or
@@ -109,7 +114,13 @@ class KeypointModel:
         return self._score is not None
 
     def invoke(self, crop: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Raw outputs for `crop` (96, 96): keypoints (2K,) and score (1,) or (0,), in the model's own types.
+        """The network's raw outputs, in the model's own types.
+
+        Args:
+            crop: (96, 96) uint8, grey.
+
+        Returns:
+            Keypoints (2K,), and the score (1,), or (0,) of a network without one.
 
         Raises:
             ModelFileError: the runtime cannot compute what the flatbuffer says.
@@ -126,13 +137,37 @@ class KeypointModel:
         return keypoints, score
 
     def decode(self, keypoints: NDArray[Any], score: NDArray[Any]) -> tuple[Points, float]:
-        """Raw outputs as points (K, 2) in crop units and a score (1.0 for a network without one)."""
+        """What raw outputs mean.
+
+        Args:
+            keypoints: (2K,), as `invoke` gives them.
+            score: (1,) or (0,), as `invoke` gives it.
+
+        Returns:
+            Points (K, 2) in crop units, 0 to 1 across the crop, and the score, 1.0 for a network without one.
+        """
         offsets = dequantise(keypoints, self._keypoints)
         value = float(dequantise(score, self._score)[0]) if self._score else 1.0
         return offsets.reshape(-1, 2) + self.mean_shape, value
 
     def predict(self, crop: NDArray[np.uint8]) -> tuple[Points, float]:
-        """Points (K, 2) in crop units and the score of `crop` (96, 96) uint8."""
+        """The points and the score of one crop.
+
+        Args:
+            crop: (96, 96) uint8, grey.
+
+        Returns:
+            Points (K, 2) in crop units, 0 to 1 across the crop, and the score, 1.0 for a network without one.
+
+        Raises:
+            ModelFileError: the runtime cannot compute what the flatbuffer says.
+
+        >>> import fkp_edge as fkp
+        >>> import numpy as np
+        >>> points, score = fkp.load().predict(np.zeros((96, 96), np.uint8))
+        >>> points.shape, score < 0.5
+        ((15, 2), True)
+        """
         return self.decode(*self.invoke(crop))
 
 

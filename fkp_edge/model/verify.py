@@ -115,7 +115,14 @@ class Verification:
         return None
 
     def worst(self, stage: Stage) -> Difference:
-        """The case in which `stage` differs most beyond what is allowed."""
+        """The worst case of one stage.
+
+        Args:
+            stage: one of `stages`.
+
+        Returns:
+            The difference of the case that exceeds most what is allowed.
+        """
         cases = [d for d in self.differences if d.stage == stage]
         return max(cases, key=lambda d: (d.exceeds, np.nan_to_num(d.found, nan=np.inf)))
 

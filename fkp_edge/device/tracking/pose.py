@@ -109,7 +109,14 @@ class MeasureSettings(Settings, frozen=True, kw_only=True):
     """Degrees across the picture's width; `auto` is the Pi camera's own where its lens is known, else 62."""
 
     def of_camera(self, degrees: float | None) -> MeasureSettings:
-        """These settings where the camera itself says what it shows; None: it does not."""
+        """These settings with the field of view that the camera itself gives.
+
+        Args:
+            degrees: across the frame's width; None where the camera does not say it.
+
+        Returns:
+            New settings where `field_of_view` is `auto`, else these.
+        """
         known = self.field_of_view != "auto" or degrees is None
         return self if known else msgspec.structs.replace(self, field_of_view=degrees)
 

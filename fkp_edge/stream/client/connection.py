@@ -57,6 +57,9 @@ def connect(
         reconnect_s: how long to try, then; `math.inf` for as long as it takes.
         wait_s: how long to try again, at first, while nothing listens. The log says, either time, that it does.
 
+    Returns:
+        An iterator over messages: a `Hello`, then an `ObservationMessage` for each frame.
+
     Raises:
         StreamError: nothing listens there.
     """
@@ -112,11 +115,22 @@ class Connection(Closing):
         return received[1]
 
     def lines(self) -> Iterator[bytes]:
-        """The lines as they came, each with its newline; checked as the messages are."""
+        """The stream's lines, in place of its messages.
+
+        Returns:
+            An iterator over lines as they came, each with its newline; checked as the messages are.
+        """
         return (line for line, _ in self.pairs())
 
     def pairs(self) -> Iterator[tuple[bytes, ServerMessage]]:
-        """Each line as it came, and what it says."""
+        """The stream's lines beside its messages.
+
+        Returns:
+            An iterator over pairs: a line as it came, and the message that it is.
+
+        Raises:
+            StreamError: as the iteration over messages.
+        """
         while received := self._receive():
             yield received
 
