@@ -24,8 +24,8 @@ from emulated_pi import BOARDS, HERE, USERLANDS
 from mediapipe_network import MODEL, fetch_network, network_record
 from performance_page import PAGE, fill, table
 
+from fkp_edge.model.deployment import INSTRUCTIONS as CATALOGUE
 from fkp_edge.model.shipped import shipped_model
-from fkp_edge.model.shipped.catalogue import INSTRUCTIONS as CATALOGUE
 
 INSTRUCTIONS, ENGINE = (HERE / "results" / name for name in ("instructions.json", "engine_arm64.json"))
 TOLERANCE_PERCENT = 0.5

@@ -32,14 +32,13 @@ from fkp_edge import data
 from fkp_edge.core.geometry import Crop, box_around, crop_from_box, crop_from_labels, iou
 from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.data import Scene, read_picture
-from fkp_edge.data.groups import held_out, person_named
-from fkp_edge.device.detection.everywhere import parts_of, propose_everywhere, propose_part
-from fkp_edge.device.detection.finder import Finder
+from fkp_edge.device.detection.finder import Finder, parts_of, propose_everywhere, propose_part
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.sources import DemoSource
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import refine_crop
+from fkp_edge.device.tracking.tracker import refine_crop
 from fkp_edge.evaluation.evaluate import MATCH, PROPOSALS, hits, label_photographs
+from fkp_edge.evaluation.groups import held_out, person_named
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.model.finder import open_finder
 from fkp_edge.model.interpreter import KeypointModel, open_model

@@ -18,8 +18,7 @@ from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.picture_headers import read_header
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.stream import FaceMessage, Hello, ObservationMessage, decode_client, decode_server, encode, parse_address
-from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
-from fkp_edge.stream.protocol.lines import LineBuffer
+from fkp_edge.stream.protocol.datagrams import LineBuffer, decode_datagram, encode_datagram
 from fkp_edge.stream.protocol.messages import MAX_CLIENT_LINE_BYTES, Auth, Ping
 from fkp_edge.stream.recording.recording import read_recording
 

@@ -22,7 +22,7 @@ from fkp_edge.core.geometry import crop_from_labels
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.pose import head_pose
-from fkp_edge.device.tracking.refinement import refine_crop
+from fkp_edge.device.tracking.tracker import refine_crop
 from fkp_edge.model.interpreter import open_model
 from fkp_edge.model.shipped import shipped_model
 

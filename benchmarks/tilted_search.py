@@ -20,7 +20,7 @@ from fkp_edge.core.geometry import Crop, crop_from_box
 from fkp_edge.core.keypoints import FKP15, from_ibug68
 from fkp_edge.device.detection.haar import TURNS, HaarDetector, RotatedDetector
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import Prediction, refine_crop
+from fkp_edge.device.tracking.tracker import Prediction, refine_crop
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from fkp_edge.app.config import RunConfig
     from fkp_edge.core.measures import Measures
-    from fkp_edge.core.position import Position
+    from fkp_edge.core.observation import Position
     from fkp_edge.device.detection.search import SearchSettings
     from fkp_edge.device.runtime import SupervisionSettings
     from fkp_edge.device.sources import CameraSettings
@@ -113,7 +113,7 @@ __all__ = [
 _PLACES = {
     "app.config": "RunConfig",
     "core.measures": "Measures",
-    "core.position": "Position",
+    "core.observation": "Position",
     "device.detection.search": "SearchSettings",
     "device.runtime": "SupervisionSettings",
     "device.sources": "CameraSettings",

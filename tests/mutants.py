@@ -37,8 +37,7 @@ MOTION = f"{DEVICE}/detection/test_pace.py {DEVICE}/detection/test_motion.py"
 SEARCH = f"{DEVICE}/detection/test_search.py -k not(abort)"  # that one takes a process of its own and 14 seconds
 TESTS = {
     "fkp_edge/device/tracking/engine.py": f"{DEVICE}/tracking/test_engine_states.py {DEVICE}/tracking/test_engine.py",
-    "fkp_edge/device/tracking/tracker.py": f"{DEVICE}/tracking/test_tracker.py",
-    "fkp_edge/device/tracking/refinement.py": f"{DEVICE}/tracking/test_refinement.py",
+    "fkp_edge/device/tracking/tracker.py": f"{DEVICE}/tracking/test_tracker.py {DEVICE}/tracking/test_refinement.py",
     "fkp_edge/device/tracking/smoothing.py": f"{DEVICE}/tracking/test_smoothing.py",
     "fkp_edge/device/tracking/pose.py": f"{DEVICE}/tracking/test_pose.py",
     "fkp_edge/device/detection/search.py": f"{DEVICE}/detection -k not(abort)",
@@ -46,8 +45,7 @@ TESTS = {
     "fkp_edge/device/detection/proposals.py": f"{DEVICE}/detection/test_proposals.py",
     "fkp_edge/device/capture.py": f"{DEVICE}/test_frame_filter.py {DEVICE}/test_runtime.py",
     "fkp_edge/device/runtime.py": f"{DEVICE}/test_runtime.py {DEVICE}/test_faults.py",
-    "fkp_edge/stream/protocol/datagrams.py": f"{STREAM}/protocol/test_datagrams.py",
-    "fkp_edge/stream/protocol/lines.py": f"{STREAM}/protocol/test_lines.py",
+    "fkp_edge/stream/protocol/datagrams.py": f"{STREAM}/protocol/test_datagrams.py {STREAM}/protocol/test_lines.py",
     "fkp_edge/stream/protocol/address.py": f"{STREAM}/protocol/test_address.py",
     "fkp_edge/stream/server/access.py": f"{STREAM}/server/test_access.py {STREAM}/web/test_tls.py",
     "fkp_edge/stream/server/base.py": f"{STREAM}/server/test_base.py {STREAM}/server/test_line_server.py",

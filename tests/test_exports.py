@@ -14,7 +14,6 @@ EXTRAS = {
     "fkp_edge.stream.web": "aiohttp",
     "fkp_edge.stream.client.websocket": "aiohttp",
     "fkp_edge.stream.adapters.osc": "pythonosc",
-    "fkp_edge.stream.adapters.vmc": "pythonosc",
     "fkp_edge.stream.adapters.mqtt": "paho",
     "fkp_edge.label.mesh": "mediapipe",
 }

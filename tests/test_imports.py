@@ -15,7 +15,6 @@ EXTRAS = {
     "fkp_edge.stream.web": ("aiohttp", "web"),
     "fkp_edge.stream.client.websocket": ("aiohttp", "web"),
     "fkp_edge.stream.adapters.osc": ("pythonosc", "osc"),
-    "fkp_edge.stream.adapters.vmc": ("pythonosc", "osc"),
     "fkp_edge.stream.adapters.mqtt": ("paho", "mqtt"),
     "fkp_edge.label.mesh": ("mediapipe", "label"),
 }

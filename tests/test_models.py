@@ -9,8 +9,8 @@ import pytest
 
 from fkp_edge.cli.main import main
 from fkp_edge.errors import InputError
+from fkp_edge.model.deployment import list_models
 from fkp_edge.model.shipped import find_model, shipped_model, shipped_names
-from fkp_edge.model.shipped.catalogue import list_models
 
 
 def test_every_shipped_network_is_listed_with_its_figures(shipped_names_on_disk: list[str]) -> None:

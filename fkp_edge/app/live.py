@@ -17,7 +17,7 @@ from msgspec import structs
 from fkp_edge.app.config import RunConfig, check_config
 from fkp_edge.app.publishing import Publisher, PublishOptions, read_publish_options
 from fkp_edge.core.keypoints import IBUG68
-from fkp_edge.core.position import FIELD_OF_VIEW
+from fkp_edge.core.observation import FIELD_OF_VIEW
 from fkp_edge.core.systemd import Watchdog
 from fkp_edge.device.annotation import ContactSheet, check_sheet
 from fkp_edge.device.detection.search import Search, check_search, open_search

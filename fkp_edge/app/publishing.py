@@ -22,7 +22,7 @@ from fkp_edge.device.timing import BOUNDS_S, StageTimes
 from fkp_edge.errors import InputError
 from fkp_edge.model.interpreter import KeypointModel
 from fkp_edge.stream import Hello, encode, from_observation
-from fkp_edge.stream.adapters.openseeface import check_points
+from fkp_edge.stream.adapters.heads import check_points
 from fkp_edge.stream.protocol.address import (
     AdapterAddress,
     Address,
@@ -34,8 +34,7 @@ from fkp_edge.stream.protocol.address import (
     parse_page_address,
 )
 from fkp_edge.stream.recording.recording import GB, Recorder, free_name
-from fkp_edge.stream.server.options import check_addresses, read_stream_options
-from fkp_edge.stream.server.publishers import Access, Publishers
+from fkp_edge.stream.server.publishers import Access, Publishers, check_addresses, read_stream_options
 
 if TYPE_CHECKING:
     from fkp_edge.stream.web import LivePage

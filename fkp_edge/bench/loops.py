@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import msgspec
 
-from fkp_edge.bench.receiver import Receiver
 from fkp_edge.bench.records import STAGES, Loop, OpenLoop, latency
+from fkp_edge.bench.start import Receiver
 from fkp_edge.core.files import Closing
 from fkp_edge.core.observation import Frame, Observation
 from fkp_edge.device.detection.search import SearchSettings, open_search

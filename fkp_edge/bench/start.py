@@ -1,4 +1,4 @@
-"""`fkp-edge run` from outside: how soon a client gets keypoints, what it gets, and what memory the process takes."""
+"""What is measured from outside: a client in a process of its own, and `fkp-edge run`, its start and its memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,62 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from fkp_edge.bench.records import Start
+from fkp_edge.core.files import Closing
 from fkp_edge.errors import SourceError, StreamError
 from fkp_edge.stream.client.connection import connect
 from fkp_edge.stream.protocol.messages import ObservationMessage
 
-__all__ = ["Watched", "watch_run"]
+__all__ = ["Receiver", "Watched", "watch_run"]
+
+CLIENT_END_S = 20.0
+"""How long the client may take to end once the stream has."""
+
+
+class Receiver(Closing):
+    """The process; `arrivals` once the stream has ended."""
+
+    def __init__(self, url: str) -> None:
+        """Starts it."""
+        command = [sys.executable, "-m", "fkp_edge.bench.start", url]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603
+
+    @property
+    def is_running(self) -> bool:
+        """False where it failed."""
+        return self._process.poll() is None
+
+    def arrivals(self) -> dict[int, int]:
+        """Sequence -> when it had arrived.
+
+        Raises:
+            StreamError: the client failed.
+        """
+        try:
+            said, _ = self._process.communicate(timeout=CLIENT_END_S)
+            return dict(msgspec.json.decode(said, type=list[tuple[int, int]]))
+        except (subprocess.TimeoutExpired, msgspec.DecodeError) as error:
+            raise StreamError(f"the measuring client failed ({error}); measure again") from None
+
+    def close(self) -> None:
+        """Ends the process; twice is fine."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+
+def read_all(url: str) -> list[tuple[int, int]]:
+    """Reads the stream at `url` until it ends: each observation's sequence, once, and when it was decoded."""
+    arrived: dict[int, int] = {}
+    with suppress(StreamError), connect(url, reconnect=False) as stream:
+        for message in stream:
+            if isinstance(message, ObservationMessage):
+                arrived.setdefault(message.sequence, time.monotonic_ns())
+    return list(arrived.items())
+
 
 LISTENING_S = 60.0
 END_S = 10.0
@@ -139,3 +189,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(END_S)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.json.encode(read_all(sys.argv[1])))

@@ -8,6 +8,8 @@ from pathlib import Path
 from fkp_edge import __version__
 from fkp_edge.app.defaults import DEFAULT_STREAM
 from fkp_edge.cli.arguments import (
+    Commands,
+    Parser,
     add_accelerator,
     add_data,
     add_model,
@@ -25,7 +27,6 @@ from fkp_edge.cli.arguments import (
     threads,
 )
 from fkp_edge.cli.desktop_arguments import add_data_commands, add_desktop_commands
-from fkp_edge.cli.parser import Commands, Parser
 
 __all__ = ["build_parser"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fkp_edge.cli.arguments import add_data, add_model, add_trust, percent, positive, seconds, share, threads
-from fkp_edge.cli.parser import Commands
+from fkp_edge.cli.arguments import Commands, add_data, add_model, add_trust, percent, positive, seconds, share, threads
 
 __all__ = ["add_data_commands", "add_desktop_commands"]
 

@@ -16,16 +16,14 @@ from fkp_edge import data
 from fkp_edge.cli.terminal import desktop_stderr, to_json
 from fkp_edge.core.keypoints import Points
 from fkp_edge.data import Scene
-from fkp_edge.data.groups import read_groups
 from fkp_edge.device.detection.base import Detect
-from fkp_edge.device.detection.everywhere import propose_everywhere
-from fkp_edge.device.detection.finder import Finder
+from fkp_edge.device.detection.finder import Finder, propose_everywhere
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import PROPOSALS, evaluate, evaluate_scenes
-from fkp_edge.evaluation.groups import evaluate_groups
+from fkp_edge.evaluation.groups import evaluate_groups, read_groups
 from fkp_edge.library.judging import AS_PUBLISHED
 from fkp_edge.model.interpreter import KeypointModel, open_model
 

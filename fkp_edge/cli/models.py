@@ -10,11 +10,10 @@ from fkp_edge.app.config import RunConfig
 from fkp_edge.cli.terminal import quiet_runtime, to_json
 from fkp_edge.core.settings import read_toml
 from fkp_edge.errors import InputError
-from fkp_edge.model.deployment import Placement, install_model, previous_of, roll_back
+from fkp_edge.model.deployment import Placement, ShippedModel, install_model, list_models, previous_of, roll_back
 from fkp_edge.model.file import ModelFile
 from fkp_edge.model.finder import open_any
 from fkp_edge.model.shipped import find_model
-from fkp_edge.model.shipped.catalogue import ShippedModel, list_models
 from fkp_edge.model.verify import Verification
 from fkp_edge.model.verify import verify as verify_model
 

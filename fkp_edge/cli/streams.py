@@ -19,7 +19,7 @@ from fkp_edge.stream.protocol.address import complete_address, parse_address
 from fkp_edge.stream.recording.recording import GB, Recorder
 from fkp_edge.stream.recording.replay import Replay, export_csv
 from fkp_edge.stream.server.access import read_token
-from fkp_edge.stream.server.options import read_stream_options
+from fkp_edge.stream.server.publishers import read_stream_options
 
 __all__ = ["export", "replay", "status", "watch"]
 

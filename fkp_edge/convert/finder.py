@@ -29,7 +29,7 @@ from fkp_edge.model.finder_maps import INPUT_SIZE, FinderCase, letterbox
 from fkp_edge.model.interpreter import list_operators
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
-from fkp_edge.train.description import read_description
+from fkp_edge.train.inputs import read_description
 
 __all__ = ["FinderReport", "FinderResult", "convert_finder", "is_finder"]
 

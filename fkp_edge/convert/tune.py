@@ -19,9 +19,8 @@ from fkp_edge.evaluation.evaluate import Propose
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import Batch, BatchMaker, TrainingSet
 from fkp_edge.train.fit import Fitter
-from fkp_edge.train.negatives import Negatives, mine_negatives
 from fkp_edge.train.networks import keypoint_loss, score_loss
-from fkp_edge.train.proposals import face_boxes
+from fkp_edge.train.proposals import Negatives, face_boxes, mine_negatives
 from fkp_edge.train.published.recipe import Data as FileData
 from fkp_edge.train.published.rows import load_rows, split_rows
 from fkp_edge.train.recipe import Augment, Data, Fit, Loss, Recipe

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import Box, box_around, extract, iou
 from fkp_edge.core.observation import Face
 from fkp_edge.device.detection.base import Detect, Proposal, as_crop
-from fkp_edge.device.detection.everywhere import propose_everywhere
-from fkp_edge.device.detection.finder import Finder
+from fkp_edge.device.detection.finder import Finder, propose_everywhere
 from fkp_edge.device.detection.haar import HaarDetector, HaarSettings
 from fkp_edge.device.detection.search import Method
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import Prediction, refine_crop
+from fkp_edge.device.tracking.tracker import Prediction, refine_crop
 from fkp_edge.model.interpreter import KeypointModel
 
 __all__ = ["ImageDetector", "ImageSettings"]

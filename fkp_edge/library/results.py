@@ -20,7 +20,7 @@ from fkp_edge.core.geometry import Box
 from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.core.measures import Measures
 from fkp_edge.core.observation import Face as SeenFace
-from fkp_edge.core.position import Position
+from fkp_edge.core.observation import Position
 from fkp_edge.data.pictures import PICTURE_SUFFIXES
 from fkp_edge.errors import InputError
 from fkp_edge.library.inputs import Colors, Picture, to_bgr

@@ -1,4 +1,4 @@
-"""The file that a service runs: a new one takes its place only if it is good, and the one before is kept."""
+"""Which model files there are: those that ship, and the one that a service runs, changed and changed back."""
 
 from __future__ import annotations
 
@@ -8,14 +8,67 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+import numpy as np
+
 from fkp_edge.core.files import NotSyncedError, move, read_bounded, write_whole
+from fkp_edge.core.keypoints import schema_named
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.edgetpu import Accelerator
-from fkp_edge.model.file import MAX_FILE_BYTES, ModelFile, read_model_file
+from fkp_edge.model.file import MAX_FILE_BYTES, Card, ModelFile, read_model_file
 from fkp_edge.model.interpreter import open_model
+from fkp_edge.model.shipped import shipped_model, shipped_names
 from fkp_edge.model.verify import Verification, verify
 
-__all__ = ["Placement", "install_model", "previous_of", "roll_back"]
+__all__ = ["Placement", "ShippedModel", "install_model", "list_models", "previous_of", "roll_back"]
+
+INSTRUCTIONS = Path(__file__).parent / "shipped/instructions.json"
+"""Flatbuffer's sha256 -> instructions of an inference on each core; `make bench-arm64 ARGS=--update` writes it."""
+
+
+class ShippedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """One model that ships with the package."""
+
+    name: str
+    """For `--model`."""
+    is_default: bool
+    points: int
+    """A face."""
+    precision: str
+    """float32 or int8."""
+    file_bytes: int
+    nme_percent: float
+    """Mean error of the points over the distance of the outer eye corners, on validation faces."""
+    instructions: dict[str, int]
+    """Of an inference: core (pi4, pi5) -> instructions; empty where they were not counted."""
+
+
+def list_models() -> list[ShippedModel]:
+    """The shipped keypoint networks, the default one first."""
+    counted = msgspec.json.decode(INSTRUCTIONS.read_bytes(), type=dict[str, dict[str, int]])
+    found = []
+    for index, name in enumerate(shipped_names()):
+        file = read_model_file(shipped_model(name))
+        card = file.card
+        assert card is not None, "shipped files have cards"
+        found.append(
+            ShippedModel(
+                name=name,
+                is_default=index == 0,
+                points=schema_named(card.schema).size,
+                precision=card.precision,
+                file_bytes=file.path.stat().st_size,
+                nme_percent=_mean_nme(card),
+                instructions=counted.get(file.sha256, {}),
+            )
+        )
+    return found
+
+
+def _mean_nme(card: Card) -> float:
+    """Over the faces of all validation sets."""
+    sets = list(card.accuracy.values())
+    return float(np.average([each["nme_percent"] for each in sets], weights=[each["faces"] for each in sets]))
 
 
 @dataclass(frozen=True)

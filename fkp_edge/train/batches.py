@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import CROP_SIZE, Box
 from fkp_edge.data import FaceSet
 from fkp_edge.train.augment import degrade, face_crop
-from fkp_edge.train.negatives import Negatives
+from fkp_edge.train.proposals import Negatives
 from fkp_edge.train.recipe import Recipe
 
 __all__ = ["Batch", "BatchMaker", "TrainingSet", "ahead"]

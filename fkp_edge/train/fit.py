@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fkp_edge.core.files import write_whole
 from fkp_edge.core.geometry import extract
 from fkp_edge.core.keypoints import Points, Schema
 from fkp_edge.data import FaceSet
@@ -21,11 +24,63 @@ from fkp_edge.errors import InputError
 from fkp_edge.evaluation.metrics import face_nme
 from fkp_edge.train.backend import keras, strategy_for, tf
 from fkp_edge.train.batches import Batch, BatchMaker, ahead
-from fkp_edge.train.history import append_line, keep_epochs, restore_newest
 from fkp_edge.train.networks import freeze_start, keypoint_loss, score_loss
 from fkp_edge.train.recipe import Recipe
 
-__all__ = ["Fitter", "predict_faces"]
+__all__ = ["Fitter", "append_line", "keep_epochs", "predict_faces", "restore_newest", "whole_lines"]
+
+log = logging.getLogger(__name__)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Adds `line` to the file, on the disk when this returns.
+
+    Written before the epoch's checkpoint: a kill in between leaves a line too many, which `keep_epochs` takes away, and
+    never one too few.
+    """
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines that were written to their end; none where the file is missing."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
+def keep_epochs(path: Path, epoch: int) -> None:
+    """Leaves the lines of the epochs up to `epoch`, which is where the checkpoint stands.
+
+    Raises:
+        InputError: a line is damaged, and was not merely cut short.
+    """
+    try:
+        kept = [line for line in whole_lines(path) if json.loads(line)["epoch"] <= epoch]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error}); name another --out") from error
+    if path.exists():
+        write_whole({path: b"".join(line + b"\n" for line in kept)})
+
+
+def restore_newest(checkpoints: Any) -> bool:
+    """Restores the newest checkpoint of a `tf.train.CheckpointManager` that can be read; False where there is none.
+
+    Raises:
+        InputError: there are some, and none can be read.
+    """
+    names = list(reversed(checkpoints.checkpoints))
+    for name in names:
+        try:
+            checkpoints.checkpoint.restore(name).expect_partial()
+        except (tf.errors.OpError, ValueError) as error:
+            log.warning("%s cannot be read (%s)", name, str(error).splitlines()[0])
+            continue
+        return True
+    if names:
+        raise InputError(f"no checkpoint in {Path(names[0]).parent} can be read; name another --out")
+    return False
+
 
 EVALUATE_EVERY = 5
 """Epochs between looks at the validation sets."""

@@ -15,7 +15,7 @@ from fkp_edge.core.settings import Settings
 from fkp_edge.errors import InputError
 from fkp_edge.train.backend import keras
 from fkp_edge.train.containers import open_keras
-from fkp_edge.train.description import read_keypoint_description
+from fkp_edge.train.inputs import read_keypoint_description
 from fkp_edge.train.twin import float_twin
 
 __all__ = ["carry_weights", "load_trained", "save_trained"]

@@ -14,7 +14,7 @@ from fkp_edge.core.settings import parse_settings
 from fkp_edge.errors import InputError, ModelFileError
 from fkp_edge.model.file import ModelFile, read_model_file
 from fkp_edge.train.backend import keras
-from fkp_edge.train.description import described_by_card
+from fkp_edge.train.inputs import described_by_card
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.keypoints import FKP15, Points
-from fkp_edge.core.position import PUPILS_CM, head_position
+from fkp_edge.core.observation import PUPILS_CM, head_position
 from fkp_edge.device.tracking.pose import MEAN_FACE, head_pose, rotation
 from fkp_edge.errors import InputError
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.data.groups import held_out, person_named, read_groups
 from fkp_edge.errors import InputError
+from fkp_edge.evaluation.groups import held_out, person_named, read_groups
 
 NAMES = ("1_1_2_201701.jpg", "26_0_0_201702.jpg", "99_1_4_201703.jpg")
 

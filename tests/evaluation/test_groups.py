@@ -8,8 +8,7 @@ import pytest
 
 from fkp_edge.core.keypoints import Points
 from fkp_edge.data import FaceSet
-from fkp_edge.data.groups import GroupedPictures
-from fkp_edge.evaluation.groups import MIN_PICTURES, evaluate_groups
+from fkp_edge.evaluation.groups import MIN_PICTURES, GroupedPictures, evaluate_groups
 from fkp_edge.evaluation.metrics import wilson_interval
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model

@@ -18,8 +18,7 @@ from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 from fkp_edge.train.augment import degrade, face_crop, mirror, sample_crop
 from fkp_edge.train.batches import BatchMaker, TrainingSet, ahead
-from fkp_edge.train.negatives import Negatives, _badly_framed, mine_negatives
-from fkp_edge.train.proposals import face_boxes
+from fkp_edge.train.proposals import Negatives, _badly_framed, face_boxes, mine_negatives
 from fkp_edge.train.recipe import Augment, Data, Fit, Recipe
 from fkp_edge.train.registry import read_recipe
 

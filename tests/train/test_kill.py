@@ -20,10 +20,9 @@ import pytest
 from fkp_edge.data import FaceSet
 from fkp_edge.errors import InputError
 from fkp_edge.train.batches import BatchMaker, TrainingSet
-from fkp_edge.train.fit import Fitter
-from fkp_edge.train.history import append_line, keep_epochs, whole_lines
-from fkp_edge.train.negatives import Negatives
+from fkp_edge.train.fit import Fitter, append_line, keep_epochs, whole_lines
 from fkp_edge.train.networks import build_keypointnet
+from fkp_edge.train.proposals import Negatives
 from fkp_edge.train.recipe import Data, Fit, Network, Recipe
 
 NETWORK = Network(stem=4, blocks=((4, 2, 1), (4, 2, 1), (4, 2, 1)), head=4, squeeze=4)

@@ -11,7 +11,7 @@ import pytest
 from fkp_edge.data import FaceSet, Scene
 from fkp_edge.train.networks import build_keypointnet
 from fkp_edge.train.recipe import Network
-from fkp_edge.train.temperature import apply_temperature, best_temperature
+from fkp_edge.train.run import apply_temperature, best_temperature
 
 
 @pytest.mark.parametrize("true_temperature", [1.0, 2.5])

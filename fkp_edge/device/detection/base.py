@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Box, Crop, crop_from_box
 from fkp_edge.core.observation import Frame
 
-__all__ = ["Detect", "Proposal", "Search", "as_crop"]
+__all__ = ["Detect", "Proposal", "Search", "as_crop", "coarse_pattern"]
 
 Proposal = Box | Crop
 """Where a face may be: a box, or a crop that is turned as the face is."""
@@ -52,3 +53,17 @@ class Search(Protocol):
 def as_crop(proposal: Proposal) -> Crop:
     """`proposal` as a crop; a box is upright."""
     return proposal if isinstance(proposal, Crop) else crop_from_box(proposal)
+
+
+SIDE = 12
+"""Of the small picture, pixels."""
+
+
+def coarse_pattern(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The coarse pattern (12, 12) of a crop (H, W), whatever its light: zero mean, unit length.
+
+    The sum of two patterns' products is their correlation, -1 to 1.
+    """
+    small = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small -= small.mean()
+    return small / max(float(np.linalg.norm(small)), 1e-6)

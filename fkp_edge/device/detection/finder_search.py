@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.base import Proposal, Search
-from fkp_edge.device.detection.everywhere import Finds, Part, likeliest, parts_of, propose_part
+from fkp_edge.device.detection.finder import Finds, Part, likeliest, parts_of, propose_part
 from fkp_edge.device.detection.threaded import ThreadedSearch
 from fkp_edge.device.timing import StageTimes
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkp_edge.core.geometry import Crop, extract
-from fkp_edge.device.appearance import coarse_pattern
+from fkp_edge.device.detection.base import coarse_pattern
 
 __all__ = ["MAX_LOOKED_AT", "Candidate", "Proposals"]
 

@@ -20,9 +20,20 @@ from fkp_edge.device.detection.base import Search, as_crop
 from fkp_edge.device.detection.proposals import Proposals
 from fkp_edge.device.timing import StageTimes
 from fkp_edge.device.tracking.pose import MeasureSettings, Measuring, head_pose
-from fkp_edge.device.tracking.refinement import HOPELESS, MAX_REFINEMENTS, Prediction, agree, predict_crop
 from fkp_edge.device.tracking.smoothing import OneEuro, SmoothingSettings
-from fkp_edge.device.tracking.tracker import BEHIND, SAME_FACE, Track, is_near, is_on, occluded_tracks
+from fkp_edge.device.tracking.tracker import (
+    BEHIND,
+    HOPELESS,
+    MAX_REFINEMENTS,
+    SAME_FACE,
+    Prediction,
+    Track,
+    agree,
+    is_near,
+    is_on,
+    occluded_tracks,
+    predict_crop,
+)
 from fkp_edge.model.interpreter import KeypointModel
 
 __all__ = ["MAX_FACES", "MAX_LOOKS", "Engine", "EngineSettings"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fkp_edge.core.keypoints import Points, Schema, to_fkp15
 from fkp_edge.core.measures import FaceMeasures
-from fkp_edge.core.position import FIELD_OF_VIEW, PUPILS_CM, Position, head_position
+from fkp_edge.core.observation import FIELD_OF_VIEW, PUPILS_CM, Position, head_position
 from fkp_edge.core.settings import Settings
 
 __all__ = ["MEAN_FACE", "MeasureSettings", "Measuring", "Pose", "head_pose", "rotation"]

@@ -8,12 +8,16 @@ are known, and `/fkp/face/N/position` x, y, z in cm. Coordinates are frame pixel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 from fkp_edge.errors import MissingPartError
+from fkp_edge.stream.adapters.heads import HeadSender, clamped
 from fkp_edge.stream.protocol.address import UdpAddress
-from fkp_edge.stream.protocol.messages import FaceMessage, Hello, Measures, ObservationMessage
+from fkp_edge.stream.protocol.messages import FaceMessage, Hello, Measures, ObservationMessage, Pose
 from fkp_edge.stream.server.line_server import DatagramSender
+
+__all__ = ["OscSender", "VmcSender", "osc_bundle", "osc_message"]
 
 try:
     from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
@@ -24,8 +28,6 @@ except ImportError as error:
         f"osc:// and vmc:// need python-osc ({error}); pip install 'fkp-edge[osc]', "
         "or in a clone: pip install -e '.[osc]'"
     ) from error
-
-__all__ = ["OscSender", "osc_bundle", "osc_message"]
 
 
 class OscSender(DatagramSender):
@@ -76,3 +78,53 @@ def osc_message(address: str, *values: int | float | str) -> OscMessage:
     for value in values:
         builder.add_arg(value)
     return builder.build()
+
+
+OPEN, SHUT = 0.85, 0.4
+"""Openness of an eye from which it counts as open, and as shut: networks report shut eyes as half open."""
+WIDE_OPEN = 0.5
+"""Of a mouth whose `A` is 1."""
+
+
+class VmcSender(HeadSender):
+    """Sends the first face. What is not measured is not sent: receivers keep their own."""
+
+    def __init__(self, address: UdpAddress, *, insecure: bool = False) -> None:
+        super().__init__(address, insecure=insecure)
+        self._begun_ns: int | None = None
+
+    def datagrams(self, message: ObservationMessage) -> Iterator[bytes]:
+        """One bundle, where a face with a pose was seen in this frame."""
+        for face, pose in self.heads(message)[:1]:
+            if self._begun_ns is None:
+                self._begun_ns = message.captured_ns
+            parts = [
+                osc_message("/VMC/Ext/OK", 1),
+                osc_message("/VMC/Ext/T", (message.captured_ns - self._begun_ns) / 1e9),
+                osc_message("/VMC/Ext/Bone/Pos", "Head", 0.0, 0.0, 0.0, *_unity(pose)),
+            ]
+            shapes = [] if face.measures is None else list(_blendshapes(face.measures))
+            parts += [osc_message("/VMC/Ext/Blend/Val", name, value) for name, value in shapes]
+            yield osc_bundle([*parts, osc_message("/VMC/Ext/Blend/Apply")] if shapes else parts)
+
+
+def _blendshapes(found: Measures) -> Iterator[tuple[str, float]]:
+    for name, openness in (("Blink_L", found.eye_open_left), ("Blink_R", found.eye_open_right)):
+        if openness is not None:
+            yield name, clamped((OPEN - openness) / (OPEN - SHUT), 0.0, 1.0)
+    if found.mouth_open is not None:
+        yield "A", clamped(found.mouth_open / WIDE_OPEN, 0.0, 1.0)
+    if found.smile is not None:
+        yield "Joy", found.smile
+
+
+def _unity(pose: Pose) -> tuple[float, float, float, float]:
+    """The quaternion x, y, z, w: yaw to the left, pitch up and roll to the left turn about -y, -x and z."""
+    x, y, z = (math.radians(angle) / 2 for angle in (-pose.pitch, -pose.yaw, pose.roll))
+    (cx, sx), (cy, sy), (cz, sz) = ((math.cos(half), math.sin(half)) for half in (x, y, z))
+    return (
+        cy * sx * cz + sy * cx * sz,
+        sy * cx * cz - cy * sx * sz,
+        cy * cx * sz - sy * sx * cz,
+        cy * cx * cz + sy * sx * sz,
+    )

@@ -13,8 +13,7 @@ import msgspec
 
 from fkp_edge.core.files import Closing
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.client.transport import LostError, Transport
-from fkp_edge.stream.client.transports import dial
+from fkp_edge.stream.client.transports import LostError, Transport, dial
 from fkp_edge.stream.protocol.address import Address, parse_address
 from fkp_edge.stream.protocol.messages import (
     ErrorMessage,

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from fkp_edge.errors import MissingPartError, StreamError
-from fkp_edge.stream.client.transport import RECEIVE_BUFFER_BYTES, LostError, silence
+from fkp_edge.stream.client.transports import RECEIVE_BUFFER_BYTES, LostError, silence
 from fkp_edge.stream.protocol.address import WebAddress
 from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, printable
 

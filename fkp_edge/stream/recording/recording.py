@@ -22,7 +22,7 @@ import msgspec
 
 from fkp_edge.core.files import Closing
 from fkp_edge.errors import InputError, StreamError
-from fkp_edge.stream.protocol.lines import LineBuffer
+from fkp_edge.stream.protocol.datagrams import LineBuffer
 from fkp_edge.stream.protocol.messages import MAX_SERVER_LINE_BYTES, PROTOCOL, Hello, ObservationMessage, decode_server
 
 __all__ = ["GB", "Recorder", "Recording", "check_recording", "free_name", "is_smoothed", "read_recording"]

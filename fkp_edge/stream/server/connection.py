@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.protocol.lines import LineBuffer
+from fkp_edge.stream.protocol.datagrams import LineBuffer
 from fkp_edge.stream.protocol.messages import (
     MAX_CLIENT_LINE_BYTES,
     Auth,

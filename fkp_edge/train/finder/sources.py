@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fkp_edge.core.geometry import Crop, crop_from_box, crop_from_labels, crop_from_track, extract
 from fkp_edge.core.keypoints import IBUG68, Points, Schema
 from fkp_edge.data import Scene, find_pictures, read_picture
-from fkp_edge.data.groups import held_out
+from fkp_edge.evaluation.groups import held_out
 from fkp_edge.model.interpreter import KeypointModel
 
 __all__ = ["Source", "face_crop", "look_for_face", "read_chips", "read_photographs"]

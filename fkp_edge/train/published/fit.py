@@ -23,7 +23,7 @@ from fkp_edge.errors import InputError
 from fkp_edge.train.augment import mirror
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import ahead
-from fkp_edge.train.history import append_line, restore_newest
+from fkp_edge.train.fit import append_line, restore_newest
 from fkp_edge.train.networks import keypoint_loss
 from fkp_edge.train.published.recipe import Augment, PublishedRecipe
 from fkp_edge.train.published.rows import pixels_of, units_of

@@ -14,7 +14,7 @@ from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.observation import Frame, State
 from fkp_edge.device import image_detector
 from fkp_edge.device.detection import search as searches
-from fkp_edge.device.detection.everywhere import propose_everywhere
+from fkp_edge.device.detection.finder import propose_everywhere
 from fkp_edge.device.detection.finder_search import BothSearch, FinderSearch
 from fkp_edge.device.detection.search import InlineSearch, Method, SearchSettings, ThreadedSearch, open_search
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings

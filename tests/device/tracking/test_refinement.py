@@ -10,7 +10,7 @@ import pytest
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.refinement import MAX_REFINEMENTS, agree, predict_crop, refine_crop
+from fkp_edge.device.tracking.tracker import MAX_REFINEMENTS, agree, predict_crop, refine_crop
 
 HERE = Crop(200, 100, 80)
 GREY = np.zeros((240, 320), np.uint8)

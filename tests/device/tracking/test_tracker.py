@@ -7,8 +7,7 @@ import pytest
 
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.observation import Face
-from fkp_edge.device.tracking.refinement import Prediction
-from fkp_edge.device.tracking.tracker import Track, is_near, is_on, occluded_tracks
+from fkp_edge.device.tracking.tracker import Prediction, Track, is_near, is_on, occluded_tracks
 
 SECOND_NS = 1_000_000_000
 NOISE = np.random.default_rng(1).integers(0, 256, (2, 96, 96), np.uint8)

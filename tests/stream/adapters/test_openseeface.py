@@ -14,7 +14,7 @@ from fkp_edge.cli.main import main
 from fkp_edge.device.tracking.pose import rotation
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import Measures, ObservationMessage, Pose
-from fkp_edge.stream.adapters.openseeface import OpenSeeFaceSender
+from fkp_edge.stream.adapters.heads import OpenSeeFaceSender
 from fkp_edge.stream.protocol.address import OpenSeeFaceAddress
 
 ADDRESS = OpenSeeFaceAddress("127.0.0.1", 9)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fkp_edge.stream import Pose
-from fkp_edge.stream.adapters.opentrack import OpentrackSender
+from fkp_edge.stream.adapters.heads import OpentrackSender
 from fkp_edge.stream.protocol.address import OpentrackAddress
 
 GOLDEN = bytes.fromhex(

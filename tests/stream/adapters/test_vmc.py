@@ -12,7 +12,7 @@ pytest.importorskip("pythonosc", reason="needs fkp-edge[osc]")
 from pythonosc.osc_bundle import OscBundle
 
 from fkp_edge.stream import Measures, ObservationMessage, Pose
-from fkp_edge.stream.adapters.vmc import VmcSender
+from fkp_edge.stream.adapters.osc import VmcSender
 from fkp_edge.stream.protocol.address import VmcAddress
 
 

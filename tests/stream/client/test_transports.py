@@ -10,8 +10,7 @@ import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import TcpAddress, UdpAddress, parse_address
-from fkp_edge.stream.client.transport import LostError, Transport
-from fkp_edge.stream.client.transports import dial
+from fkp_edge.stream.client.transports import LostError, Transport, dial
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from aiohttp import WSCloseCode, web
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import WebAddress, connect, encode
-from fkp_edge.stream.client.transport import LostError
-from fkp_edge.stream.client.transports import dial
+from fkp_edge.stream.client.transports import LostError, dial
 from fkp_edge.stream.web.server import WebServer
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fkp_edge.errors import StreamError
-from fkp_edge.stream.protocol.lines import LineBuffer
+from fkp_edge.stream.protocol.datagrams import LineBuffer
 
 
 def cut(chunks: list[bytes], max_bytes: int = 8) -> list[bytes]:

@@ -9,7 +9,7 @@ import pytest
 
 from fkp_edge.core import measures as core
 from fkp_edge.core.observation import Face, Observation, State
-from fkp_edge.core.position import Position as Place
+from fkp_edge.core.observation import Position as Place
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import decode_client, decode_server, encode, from_observation
 from fkp_edge.stream.protocol import messages

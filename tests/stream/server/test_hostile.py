@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from fkp_edge.errors import FkpEdgeError
 from fkp_edge.stream import decode_client, decode_server, encode, parse_address
-from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
-from fkp_edge.stream.protocol.lines import LineBuffer
+from fkp_edge.stream.protocol.datagrams import LineBuffer, decode_datagram, encode_datagram
 from fkp_edge.stream.protocol.messages import FaceMessage, ObservationMessage, Pose
 from fkp_edge.stream.recording.recording import read_recording
 
