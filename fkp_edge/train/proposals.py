@@ -81,7 +81,7 @@ def proposals_on(pictures: Sequence[NDArray[np.uint8]], propose: Propose, name: 
     Raises:
         InputError: the kept file is damaged.
     """
-    if not isinstance(propose, Proposer):
+    if not len(pictures) or not isinstance(propose, Proposer):
         return list(map(_plain, map(propose, pictures)))
     kept = cache_folder() / f"proposals-{_key(pictures, propose.settings)}.json"
     if kept.exists():

@@ -45,6 +45,11 @@ def test_each_picture_keeps_its_place(pictures: list[np.ndarray]) -> None:
     assert found == proposals_on(pictures, lambda grey: Counted()()(grey), "p")
 
 
+def test_of_no_pictures_nothing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    assert proposals_on([], Proposer(Counted(), "a"), "p") == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_same_pictures_are_looked_at_once(pictures: list[np.ndarray]) -> None:
     made = Counted()
     found = proposals_on(pictures, Proposer(made, "a"), "p")
