@@ -114,12 +114,13 @@ site: $(DEV) ## the documentation as a site in .site/html; a broken link, a page
 	  .venv-dev/bin/pip install --quiet --disable-pip-version-check -e '.[docs]'
 	.venv-dev/bin/python docs/site/build.py
 
-models: runs/keypointnet/model.keras ## trains and converts all that ships: four hours on two cores, goes on where it was killed
+models: runs/keypointnet/model.keras runs/finder-crowds/model.keras ## trains and converts all that ships: hours on two cores, goes on where it was killed
 	mkdir -p runs/converted
 	$(FKP) convert runs/keypointnet/model.keras --data $(DATA) --out runs/converted/keypoints-int8.tflite --overwrite
 	$(FKP) convert runs/keypointnet68/model.keras --data $(DATA) --out runs/converted/keypoints68-int8.tflite --overwrite
 	$(FKP) convert runs/keypointnet/model.keras convert/small.toml --data $(DATA) --out runs/converted/keypoints-small-int8.tflite --overwrite
-	cp runs/converted/keypoints*-int8.tflite runs/converted/keypoints-float32.tflite runs/converted/keypoints68-float32.tflite $(MODELS)
+	$(FKP) convert runs/finder-crowds/model.keras --data $(DATA) --out runs/converted/finder-int8.tflite --overwrite
+	cp runs/converted/finder-int8.tflite runs/converted/keypoints*-int8.tflite runs/converted/keypoints-float32.tflite runs/converted/keypoints68-float32.tflite $(MODELS)
 
 # The weights go from each run to the next: 15 points, then 68, then 15 again.
 runs/scratch/model.keras: | $(DEV)
@@ -130,6 +131,12 @@ runs/keypointnet68/model.keras: runs/scratch/model.keras
 
 runs/keypointnet/model.keras: runs/keypointnet68/model.keras
 	$(FKP) train train/keypointnet.toml --start $< --data $(DATA) --out $(@D) --resume
+
+runs/finder/model.keras: | $(DEV)
+	$(FKP) train train/finder.toml --data $(DATA) --out $(@D) --resume
+
+runs/finder-crowds/model.keras: runs/finder/model.keras
+	$(FKP) train train/finder-crowds.toml --start $< --data $(DATA) --out $(@D) --resume
 
 results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, test/, val/ and clips/): an hour
 	$(FKP) eval keypoints-int8 keypoints-float32 keypoints-small-int8 --data $(DATA)/test --scenes --json > $(RESULTS)/accuracy_gt.json

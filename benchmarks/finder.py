@@ -1,6 +1,6 @@
 """What the shipped finder proposes, beside Haar: photographs, held-out chips by age and group, size, roll, cost.
 
-Usage: python benchmarks/finder.py DATA OUT.json [ROOTS]
+Usage: python benchmarks/finder.py DATA OUT.json [ROOTS] [--only PART]
 
 DATA has test/scenes, val/scenes and unlabelled/utkface; half an hour. With ROOTS (arm64/README.md says how they are
 made) it also counts instructions on a Pi 4's and a Pi 5's core. A proposal counts where it overlaps the labelled crop
@@ -10,10 +10,10 @@ faces, an NME of at most 0.15).
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -185,7 +185,7 @@ def shrunk(scenes: Sequence[Scene], side: float) -> Iterator[tuple[Grey, Crop]]:
             yield frame, Crop(x, y, side)
 
 
-def cost(finder: Finder, haar: HaarDetector) -> dict[str, float]:
+def cost(finder: Finder, haar: HaarDetector) -> float:
     """CPU time of a search in frames of 640x480 here, Haar's over the finder's: a ratio, from one process."""
     frame = np.random.default_rng(0).integers(0, 256, (30, 40)).astype(np.uint8)
     frame = np.asarray(cv2.resize(frame, (640, 480), interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -195,7 +195,7 @@ def cost(finder: Finder, haar: HaarDetector) -> dict[str, float]:
             start = time.process_time()
             look()
             times[name].append(time.process_time() - start)
-    return {"haar_over_finder_cpu": round(float(np.median(times["haar"]) / np.median(times["finder"])), 1)}
+    return round(float(np.median(times["haar"]) / np.median(times["finder"])), 1)
 
 
 def instructions(roots: Path, path: Path) -> dict[str, dict[str, int]]:
@@ -218,35 +218,51 @@ def instructions(roots: Path, path: Path) -> dict[str, dict[str, int]]:
     return counted
 
 
-def main(root: Path, out: Path, roots: Path | None) -> None:
+def main() -> None:
     """Prints and writes the record."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("roots", type=Path, nargs="?")
+    parser.add_argument(
+        "--only", metavar="PART", help="measure this part anew, such as test_scenes; OUT has the others"
+    )
+    args = parser.parse_args()
     cv2.setNumThreads(1)
     model, finder, haar = open_model(shipped_model()), Finder(), HaarDetector()
     usual = HaarDetector(HaarSettings(scale_factor=1.1, min_neighbors=3, min_size=24, longest_side=4096))
     ways: dict[str, Propose] = {
         "finder": lambda grey, most: [p.crop for p in finder.propose(grey, max_proposals=most)],
-        "everywhere": lambda grey, most: propose_everywhere(finder, grey)[:most],
         "haar": lambda grey, most: [crop_from_box(box) for box in usual.detect(grey)][:most],
     }
-    test, val = (data.read_scenes(root / name) for name in ("test/scenes", "val/scenes"))
+    everywhere: dict[str, Propose] = {"everywhere": lambda grey, most: propose_everywhere(finder, grey)[:most]}
+    test, val = (data.read_scenes(args.data / name) for name in ("test/scenes", "val/scenes"))
+    parts: dict[str, Callable[[], Any]] = {
+        "test_scenes": lambda: {
+            way: photographs(without_people(test), propose) for way, propose in (ways | everywhere).items()
+        },
+        "sizes": lambda: sized(val, finder),
+        "turned_val_scenes": lambda: turned(val, model, ways),
+        "held_out_utkface": lambda: chips(args.data / "unlabelled/utkface", model, ways),
+        "haar_over_finder_cpu": lambda: cost(finder, haar),
+    }
+    if args.roots:
+        parts["instructions"] = lambda: instructions(args.roots, finder.path)
     record: dict[str, Any] = {
         "model_sha256": open_finder(finder.path).file.sha256,
         "keypoints_sha256": model.file.sha256,
         "proposals": PROPOSALS,
     }
-    record["test_scenes"] = {way: photographs(without_people(test), propose) for way, propose in ways.items()}
-    print(json.dumps(record["test_scenes"]), flush=True)
-    record["sizes"] = sized(val, finder)
-    print(json.dumps(record["sizes"]), flush=True)
-    record["turned_val_scenes"] = turned(val, model, ways)
-    print(json.dumps(record["turned_val_scenes"]), flush=True)
-    record["held_out_utkface"] = chips(root / "unlabelled/utkface", model, ways)
-    print(json.dumps(record["held_out_utkface"]), flush=True)
-    record |= cost(finder, haar)
-    if roots:
-        record["instructions"] = instructions(roots, finder.path)
-    out.write_text(json.dumps(record, indent=1) + "\n")
+    if args.only:
+        before = json.loads(args.out.read_text())
+        if args.only not in parts or any(before[key] != value for key, value in record.items()):
+            stop(f"--only {args.only}: expected one of {', '.join(parts)}, and {args.out} of the models that ship")
+        record, parts = before, {args.only: parts[args.only]}
+    for name, measure in parts.items():
+        record[name] = measure()
+        print(name, json.dumps(record[name]), flush=True)
+    args.out.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
+    main()

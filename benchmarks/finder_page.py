@@ -62,11 +62,11 @@ def _photographs(ways: dict[str, Any]) -> str:
         (
             name,
             str(ways["finder"][name]["faces"]),
-            *(f"{ways[way][name]['proposed_percent']:.1f} %" for way in ("finder", "haar")),
+            *(f"{ways[way][name]['proposed_percent']:.1f} %" for way in ("finder", "everywhere", "haar")),
         )
         for name in names
     ]
-    return table(("faces", "number", "finder", "Haar"), rows)
+    return table(("faces", "number", "whole picture", "and parts", "Haar"), rows)
 
 
 def _people(ways: dict[str, Any]) -> str:

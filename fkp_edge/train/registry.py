@@ -66,12 +66,12 @@ def train_any(
         from fkp_edge.train.run import train
 
         return train(recipe, inputs, out=out, propose=propose, start=start, trust_code=trust_code, resume=resume)
-    if start:
-        raise InputError(f"--start {start}: recipes of kind {recipe.kind} start from their own weights; leave it out")
     if isinstance(recipe, FinderRecipe):
         from fkp_edge.train.finder.run import train_finder
 
-        return train_finder(recipe, data_dir=data_dir, out=out, resume=resume)
+        return train_finder(recipe, data_dir=data_dir, out=out, resume=resume, start=start, trust_code=trust_code)
+    if start:
+        raise InputError(f"--start {start}: recipes of kind {recipe.kind} start from their own weights; leave it out")
     check_rows(recipe.data, data_dir)
     from fkp_edge.train.published.run import train_knn, train_published
 

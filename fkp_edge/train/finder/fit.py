@@ -14,21 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from fkp_edge.core.geometry import Crop
 from fkp_edge.errors import InputError
 from fkp_edge.evaluation.evaluate import LabelledPhotograph, recall
 from fkp_edge.model.finder_maps import Proposal, decode_maps, letterbox
 from fkp_edge.train.backend import keras, tf
 from fkp_edge.train.batches import ahead
 from fkp_edge.train.finder.compose import Composer
+from fkp_edge.train.finder.mosaics import mosaics
 from fkp_edge.train.finder.network import build_finder
 from fkp_edge.train.finder.recipe import FinderRecipe
+from fkp_edge.train.finder.start import carry_finder
 from fkp_edge.train.finder.targets import Batch, Target, batches
 
 __all__ = ["FinderFitter", "propose_with"]
 
 ROLL_WEIGHT = 5.0
 """Of the roll's squared errors against the absolute ones of offset and size."""
-EVALUATE_EVERY = 5
+TURNED_WEIGHT = 3.0
+"""How much more the roll of a face counts that is turned by 90 degrees than of an upright one."""
+EVALUATE_EVERY = 2
 """Epochs between looks at the validation photographs."""
 
 
@@ -49,9 +54,21 @@ class FinderFitter:
     validation: Sequence[LabelledPhotograph]
     out: Path
 
+    start: Path | None = None
+    """A finder that this run goes on from, see `carry_finder`; random weights where None."""
+    trust_code: bool = False
+
     def __post_init__(self) -> None:
+        self.mosaics = mosaics(self.validation)
         keras.utils.set_random_seed(self.recipe.fit.seed)
         self.model = build_finder(self.recipe.network)
+        if self.start:
+            carry_finder(
+                self.start,
+                self.model,
+                next(batches(self.composer, self.recipe.fit, 0)).pixels,
+                trust_code=self.trust_code,
+            )
         self.averaged = build_finder(self.recipe.network)
         self.averaged.set_weights(self.model.get_weights())
         self.optimizer = self._optimizer()
@@ -77,7 +94,7 @@ class FinderFitter:
 
     @property
     def history_file(self) -> Path:
-        """One JSON object an epoch."""
+        """One JSON object an epoch; before the first, of the network that the run starts from, one of epoch 0."""
         return self.out / "history.jsonl"
 
     def resume(self) -> None:
@@ -90,6 +107,8 @@ class FinderFitter:
         fit = self.recipe.fit
         total = fit.epochs * fit.steps
         with tqdm(total=total, initial=int(self.epoch) * fit.steps, desc="training", unit="step") as bar:
+            if self.start and not int(self.epoch):
+                self._note({"epoch": 0} | self.evaluate())
             for epoch in range(int(self.epoch), fit.epochs):
                 self._run_epoch(epoch, bar)
         return self.averaged
@@ -105,16 +124,26 @@ class FinderFitter:
         record: dict[str, Any] = {"heat_loss": heat, "shape_loss": shape, "epoch": epoch + 1}
         record["seconds"] = time.monotonic() - started
         if (epoch + 1) % EVALUATE_EVERY == 0 or epoch + 1 == self.recipe.fit.epochs:
-            record["val_recall_percent"] = self.evaluate()
-            bar.set_postfix({"val recall %": f"{record['val_recall_percent']:.1f}"})
+            record |= self.evaluate()
+            bar.set_postfix({"val recall %": f"{record['val_mosaics_recall_percent']:.1f}"})
         self.epoch.assign(epoch + 1)
         self.checkpoints.save()
+        self._note(record)
+
+    def _note(self, record: dict[str, Any]) -> None:
         with self.history_file.open("a") as file:
             file.write(json.dumps(record) + "\n")
 
-    def evaluate(self) -> float:
-        """Percent of the validation faces that the averaged model proposes, see `recall`."""
-        return 100 * recall(self.validation, lambda grey, most: [p.crop for p in propose_with(self._look, grey, most)])
+    def evaluate(self) -> dict[str, float]:
+        """What the averaged model proposes of the validation faces, percent: of whole photographs, and in mosaics."""
+
+        def propose(grey: NDArray[np.uint8], most: int) -> list[Crop]:
+            return [p.crop for p in propose_with(self._look, grey, most)]
+
+        return {
+            "val_recall_percent": 100 * recall(self.validation, propose),
+            "val_mosaics_recall_percent": 100 * recall(self.mosaics, propose),
+        }
 
     def _train_step(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -149,5 +178,6 @@ def shape_loss(shape: tf.Tensor, target: Target) -> tf.Tensor:
     """
     missed = shape - target.shape
     place = tf.reduce_sum(tf.abs(missed[..., :3]) * tf.constant([1.0, 1.0, 2.0]), -1)
-    roll = ROLL_WEIGHT * tf.reduce_sum(missed[..., 3:] ** 2, -1)
+    turned = 1 + TURNED_WEIGHT * tf.abs(target.shape[..., 3])
+    roll = ROLL_WEIGHT * turned * tf.reduce_sum(missed[..., 3:] ** 2, -1)
     return tf.reduce_sum((place + roll) * target.near) / tf.maximum(tf.reduce_sum(target.near), 1.0)

@@ -48,10 +48,14 @@ class FinderData(Settings, frozen=True, kw_only=True):
 class Compose(Settings, frozen=True, kw_only=True):
     """How frames are composed. Shares are of all frames."""
 
-    view_share: Share = 0.42
+    view_share: Share = 0.25
     """Frames that one picture fills, its border repeated."""
-    paste_share: Share = 0.42
-    """Faces and pictures set into others. The rest has no face."""
+    paste_share: Share = 0.2
+    """Faces and pictures set into others."""
+    tile_share: Share = 0.3
+    """Small pictures beside each other, few or many of them with faces."""
+    crowd_share: Share = 0.15
+    """Many small faces set into a picture. The rest of the frames has no face."""
     least_side: float = 6.0
     """Least side of a face's crop, pixels of the network's 160x128."""
     most_side: float = 170.0

@@ -23,24 +23,37 @@ from fkp_edge.train.saved import save_trained
 __all__ = ["train_finder"]
 
 
-def train_finder(recipe: FinderRecipe, *, data_dir: Path, out: Path, resume: bool = False) -> TrainResult:
+def train_finder(
+    recipe: FinderRecipe,
+    *,
+    data_dir: Path,
+    out: Path,
+    resume: bool = False,
+    start: Path | None = None,
+    trust_code: bool = False,
+) -> TrainResult:
     """Trains `recipe` on the pictures below `data_dir` and writes the run to `out`; see `train.run.train`.
 
+    `start` is a finder to go on from: model.keras of a run, a model file, or a shipped one's name.
+
     Raises:
-        InputError: a folder is missing or empty, or `out` holds a run and `resume` is not given, or another network's.
+        InputError: a folder is missing or empty, `start` is no finder like the recipe's, or `out` holds a run and
+            `resume` is not given, or another network's.
     """
     if not resume and (out / "history.jsonl").exists():
         raise InputError(f"{out} already holds a training run; add --resume to go on, or name another --out")
+    if start is not None and not start.suffix:
+        start = find_model(str(start))
     validation = label_photographs(data.read_scenes(data_dir / recipe.data.val_scenes))
     _prepare_folder(out, recipe)
     composer = compose_from(recipe, data_dir)
-    fitter = FinderFitter(recipe, composer, validation, out)
+    fitter = FinderFitter(recipe, composer, validation, out, start, trust_code)
     if resume:
         fitter.resume()
     averaged = fitter.run()
     figures = {
         recipe.data.val_scenes: {
-            "recall_percent": fitter.evaluate(),
+            **{key.removeprefix("val_"): value for key, value in fitter.evaluate().items()},
             "proposals": PROPOSALS,
             "faces": int(np.sum([len(photograph.faces) for photograph in validation])),
             "photographs": len(validation),

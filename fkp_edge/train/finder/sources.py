@@ -22,6 +22,8 @@ __all__ = ["Source", "face_crop", "look_for_face", "read_chips", "read_photograp
 LOOKS = 4
 DOUBTFUL = 0.02
 """Score below which there is no sense in looking on."""
+FILLS = 0.6
+"""Share of a chip from which its face leaves no room for somebody else's."""
 SURE = 0.9
 """Score of the keypoint network from which its points are taken for a label."""
 
@@ -38,14 +40,16 @@ class Source:
     """Crops of the faces, picture pixels."""
     ignore: tuple[Crop, ...]
     """Squares around what is a face but cannot be labelled."""
+    known: bool = True
+    """Whether nobody else is in the picture, as far as two detectors can say: who is not named counts as no face."""
 
 
-def make_source(picture: Grey, faces: Iterable[Crop], ignore: Iterable[Crop] = ()) -> Source:
+def make_source(picture: Grey, faces: Iterable[Crop], ignore: Iterable[Crop] = (), *, known: bool = True) -> Source:
     """A source with its reduced copies."""
     levels = [picture]
     while min(levels[-1].shape) >= 24:
         levels.append(_halved(levels[-1]))
-    return Source(tuple(levels), tuple(faces), tuple(ignore))
+    return Source(tuple(levels), tuple(faces), tuple(ignore), known)
 
 
 def _halved(picture: Grey) -> Grey:
@@ -115,5 +119,5 @@ def read_chips(folder: Path, model: KeypointModel, *, keep_out: int = 0) -> list
         shares = (0.45, 0.7, 0.9) if min(height, width) > 200 else (0.75, 0.6, 0.95)  # PLACEHOLDER
         starts = [Crop((width - 1) / 2, (height - 1) / 2, share * min(height, width)) for share in shares]
         if found := look_for_face(model, picture, starts):
-            sources.append(make_source(picture, [found]))
+            sources.append(make_source(picture, [found], known=found.side > FILLS * min(height, width)))
     return sources

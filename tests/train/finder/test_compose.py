@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -53,6 +54,20 @@ def test_the_same_seed_gives_the_same_frame(composer: Composer) -> None:
     first, second = (composer.draw(np.random.default_rng(5)) for _ in range(2))
     assert (first.pixels == second.pixels).all()
     assert first.faces == second.faces
+
+
+@pytest.mark.parametrize("share", ["tile_share", "crowd_share"])
+def test_small_faces_among_others_lie_where_the_labels_say(composer: Composer, share: str) -> None:
+    none = dict.fromkeys(("view_share", "paste_share", "tile_share", "crowd_share"), 0.0)
+    source = composer.photographs[0]
+    small = Composer([source], [], msgspec.structs.replace(CLEAN, least_side=12, **(none | {share: 1.0})))
+    face = extract(source.levels[0], source.faces[0])
+    rng = np.random.default_rng(0)
+    seen = [(frame, crop) for frame in (small.draw(rng) for _ in range(60)) for crop in frame.faces]
+    found = [extract(frame.pixels, crop) for frame, crop in seen if crop.side > 16]
+    alike = [max(likeness(one, face), likeness(one, face[:, ::-1])) for one in found]
+    assert len(alike) > 20
+    assert np.median(alike) > 0.8
 
 
 def test_what_the_targets_say_is_decoded_to_the_same_crops() -> None:

@@ -93,6 +93,15 @@ def test_a_finder_is_not_what_a_keypoint_network_starts_from(
     assert "is a finder" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_from_an_earlier_one(run: Path, data: Path) -> None:
+    arguments = ["train", str(data / "recipe.toml"), "--data", str(data), "--out", str(data / "more")]
+    assert main([*arguments, "--start", str(run / "model.keras")]) == 0
+    before, after = map(json.loads, (data / "more/history.jsonl").read_text().splitlines())
+    trained = json.loads((run / "history.jsonl").read_text())
+    assert (before["epoch"], after["epoch"]) == (0, 1)
+    assert before["val_mosaics_recall_percent"] == trained["val_mosaics_recall_percent"]
+
+
 def test_a_run_is_not_overwritten(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(data / "recipe.toml"), "--data", str(data), "--out", str(run)]) == 2
     assert "add --resume" in capsys.readouterr().err
