@@ -117,7 +117,8 @@ class Machine:
             self._connect(port)
             self._lines = Lines(self._socket.fileno())
             if saved:
-                self._wait_until("running", "inmigrate")
+                self._wait_until("paused", "inmigrate")  # as it was saved
+                self._monitor({"execute": "cont"})
                 self.run("true")
             else:
                 self.wait_for_boot(KVM_S if accelerator == "kvm" else BOOT_S)
