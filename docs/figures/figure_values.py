@@ -272,9 +272,25 @@ def peers() -> dict[str, str]:
     }
 
 
+def box() -> dict[str, str]:
+    """The service on a Debian that boots: in a virtual machine, and in a container."""
+    systems = results("device_in_a_box")["systems"]
+    machine, container = systems["trixie"]["figures"], systems["trixie in a container"]["figures"]
+    cuts = container["cuts"]
+    return {
+        "flowing_s": f"{machine['flowing_after_s']:.0f}",
+        "exposure": f"{machine['exposure']:g}",
+        "sigstop_s": f"{container['sigstop_flowing_after_s']}",
+        "cuts": f"{cuts['count']}",
+        "changes": f"{cuts['changes_reported']:,}",
+        "half": f"{cuts['half']}",
+        "boots": f"{container['boots_after_cuts']}",
+    }
+
+
 TOPICS: tuple[Callable[[], dict[str, str]], ...] = (
     accuracy, groups, scenes, file, instructions, emulated, engine, stream, hostile, pose, search, crossing, smoothing,
-    soak, faults, live, conversion, published, install, peers,
+    soak, faults, live, conversion, published, install, peers, box,
 )  # fmt: skip
 
 
