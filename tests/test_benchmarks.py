@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -359,3 +361,37 @@ def test_the_page_of_boards_says_what_slow_boards_gave(slow_boards):
     result = json.loads((BENCHMARKS / "results/slow_boards.json").read_text())
     page = slow_boards.BOARDS.read_text()
     assert slow_boards.fill(page, "slow boards", slow_boards.page(result)) == page
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from faults.syscalls import kill_before
+folder, (wait, go) = Path(sys.argv[2]), os.pipe()
+child = os.fork()
+if not child:
+    os.read(wait, 1)
+    for name in "abc":
+        (folder / name).write_text(name)
+    os._exit(0)
+print(kill_before(child, int(sys.argv[3]), folder, go))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the benchmark knows the system calls of x86-64")
+@pytest.mark.parametrize(
+    ("number", "said", "left"),
+    [
+        (1, "Killed(call='openat', file='a')", {}),
+        (4, "Killed(call='write', file='b')", {"a": "a", "b": ""}),
+        (9, "None", {"a": "a", "b": "b", "c": "c"}),
+    ],
+)
+def test_a_process_is_ended_just_before_a_system_call(
+    tmp_path: Path, number: int, said: str, left: dict[str, str]
+) -> None:
+    arguments = [sys.executable, "-c", KILLED, str(BENCHMARKS), str(tmp_path), str(number)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == said, done.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == left
