@@ -12,12 +12,20 @@ import cv2
 import numpy as np
 import pytest
 
-from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame
-from fkp_edge.device.detection.search import InlineSearch, SearchSettings, ThreadedSearch, cheaper, open_search
+from fkp_edge.device.detection import search as searches
+from fkp_edge.device.detection.search import (
+    InlineSearch,
+    SearchSettings,
+    ThreadedSearch,
+    cheaper,
+    check_search,
+    open_search,
+)
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.errors import FkpEdgeError
+from fkp_edge.errors import FkpEdgeError, MissingPartError
 
 BOX = (1.0, 2.0, 30.0, 30.0)
 
@@ -183,6 +191,36 @@ def test_settings_are_named_and_stay_as_they_are() -> None:
         SearchSettings().tilted = False
 
 
+def missing(name: str = "") -> None:
+    raise MissingPartError(f"{name or 'the cascade'} is not there")
+
+
+@pytest.mark.parametrize(
+    ("part", "needed_by"), [("find_cascade", {"haar", "both"}), ("shipped_model", {"finder", "both"})]
+)
+def test_a_part_that_is_missing_is_missed_by_who_needs_it(
+    part: str, needed_by: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searches, part, missing)
+    refused = set()
+    for method in ("haar", "finder", "both"):
+        try:
+            check_search(SearchSettings(method=method))
+        except MissingPartError:
+            refused.add(method)
+    assert refused == needed_by
+
+
+@pytest.mark.parametrize("tilted", [True, False])
+def test_tilted_faces_are_looked_for_where_that_is_wanted(demo_frames: list[Frame], tilted: bool) -> None:
+    search = open_search(SearchSettings(method="haar", tilted=tilted), StageTimes(), live=False)
+    height, width = demo_frames[0].grey.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -30, 1.0)
+    grey = cv2.warpAffine(demo_frames[0].grey, turn, (width, height), borderValue=160)
+    found = [proposal for _ in range(4) for proposal in search.look(Frame(grey, 0, 0))]
+    assert any(isinstance(proposal, Crop) and proposal.roll for proposal in found) is tilted
+
+
 def test_opening_a_search_leaves_the_host_process_its_threads_of_opencv() -> None:
     before = cv2.getNumThreads()
     cv2.setNumThreads(2)
@@ -225,7 +263,7 @@ def test_closing_twice_ends_the_thread() -> None:
 LEFT = """
 import time
 import numpy as np
-from fkp_edge.core.geometry import crop_from_track
+from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame
 from fkp_edge.device.detection.search import SearchSettings, open_search

