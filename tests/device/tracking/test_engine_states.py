@@ -13,7 +13,6 @@ from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.tracking.engine import MAX_LOOKS, Engine, EngineSettings
 from fkp_edge.device.tracking.smoothing import SmoothingSettings
-from fkp_edge.device.tracking.tracker import MAX_REFINEMENTS
 
 ROOM = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)
 HERE, THERE = Crop(120, 240, 100), Crop(500, 240, 100)
