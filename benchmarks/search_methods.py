@@ -1,6 +1,7 @@
 """Haar, the finder, and both: how soon a face is tracked, what searching costs, and what `predict` finds.
 
     python benchmarks/search_methods.py DATA OUT.json [--chips 500]     (ten minutes; fills docs/search.md)
+    python benchmarks/search_methods.py DATA OUT.json --only-counts     (half a minute; OUT has the rest)
 
 Live, 30 frames a second: the demo's faces come back 40 times after an empty picture; one face is followed while a
 second one is looked for; nobody is there. CPU is the process's, less what the same frames cost without a search.
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +29,8 @@ from scenes import without_people
 from fkp_edge.core.observation import Frame, Observation, State
 from fkp_edge.data import read_picture, read_scenes
 from fkp_edge.device.board import read_board
+from fkp_edge.device.detection.finder import Finder
+from fkp_edge.device.detection.finder_search import FinderSearch
 from fkp_edge.device.detection.search import FakeSearch, Method, Search, SearchSettings, open_search
 from fkp_edge.device.image_detector import ImageDetector, ImageSettings
 from fkp_edge.device.runtime import Runtime
@@ -99,17 +103,53 @@ def one_more(method: Method, demo: DemoSource) -> dict[str, Any]:
     return {"p50_ms": round(float(p50), 3), "p99_ms": round(float(p99), 3), "p99_over_p50": round(float(p99 / p50), 2)}
 
 
-def nobody(method: Method, demo: DemoSource) -> dict[str, Any]:
-    """The share of a core that searching an empty room takes, with a camera's noise and a room that stands still."""
+def empty_rooms(demo: DemoSource) -> dict[str, list[Frame]]:
+    """A second of an empty room with a camera's noise, which stands still, and in which all moves."""
     rng = np.random.default_rng(0)
     room = demo.frame(RATE * 10, 0)
     noisy = [
         replace(room, grey=np.clip(room.grey + rng.normal(0, NOISE, room.grey.shape), 0, 255).astype(np.uint8))
         for _ in range(RATE)
     ]
-    moving = [replace(f, grey=np.roll(f.grey, 3 * i, axis=1)) for i, f in enumerate(noisy)]
+    return {"still": noisy, "moving": [replace(f, grey=np.roll(f.grey, 3 * i, axis=1)) for i, f in enumerate(noisy)]}
+
+
+def counts(demo: DemoSource) -> dict[str, Any]:
+    """Runs of the networks a frame that searching an empty room takes with the finder alone: no clock is asked."""
     found = {}
-    for name, frames in {"still": noisy, "moving": moving}.items():
+    for name, frames in empty_rooms(demo).items():
+        model, finder = open_model(shipped_model()), Finder()
+        runs = {"looks": 0, "finder_runs": 0}
+        model.invoke = counted(model.invoke, runs, "looks")  # type: ignore[method-assign]
+        finder.propose = counted(finder.propose, runs, "finder_runs")  # type: ignore[method-assign]
+        engine = Engine(model, FinderSearch(finder, live=True))
+        looks = []
+        for i in range(EMPTY_S * RATE):
+            before = runs["looks"]
+            engine.process(replace(frames[i % RATE], captured_ns=round(i * 1e9 / RATE), sequence=i))
+            looks.append(runs["looks"] - before)
+        found[name] = {
+            "finder_runs_per_frame": round(runs["finder_runs"] / len(looks), 2),
+            "looks_per_frame": round(float(np.mean(looks)), 2),
+            "most_looks_in_a_frame": max(looks),
+        }
+    return found
+
+
+def counted(call: Callable[..., Any], runs: dict[str, int], name: str) -> Callable[..., Any]:
+    """`call`, whose calls `runs` counts under `name`."""
+
+    def counting(*args: Any, **options: Any) -> Any:
+        runs[name] += 1
+        return call(*args, **options)
+
+    return counting
+
+
+def nobody(method: Method, demo: DemoSource) -> dict[str, Any]:
+    """The share of a core that searching an empty room takes, with a camera's noise and a room that stands still."""
+    found = {}
+    for name, frames in empty_rooms(demo).items():
         count = EMPTY_S * RATE
         _, idle = play(lambda i, f=frames: f[i % RATE], count, FakeSearch(), StageTimes(), EngineSettings())
         seen, share = play(lambda i, f=frames: f[i % RATE], count, *opened(method), EngineSettings())
@@ -158,11 +198,19 @@ def page(record: dict[str, Any]) -> str:
     rows = [
         (name, *(form.format(**record["methods"][method][part]) for method in METHODS)) for name, part, form in lines
     ]
-    machine = record["machine"]
+    machine, still, moving = record["machine"], *(record["counts"][name] for name in ("still", "moving"))
+    counted = (
+        f"With the finder alone and nobody there a frame takes {still['finder_runs_per_frame']} runs of the finder and "
+        f"{still['looks_per_frame']} of the keypoint network in a still room, {moving['finder_runs_per_frame']} and "
+        f"{moving['looks_per_frame']} where all is in motion, at most {moving['most_looks_in_a_frame']} of the latter. "
+        "These are counted after each change of the search; what is timed may be older."
+    )
     return f"""\
 {table(("", *(NAMES[method] for method in METHODS)), rows)}
 
-{machine["processor"]}, {machine["cores"]} cores, not idle: ratios, counts and frames are what to read."""
+{machine["processor"]}, {machine["cores"]} cores, not idle: ratios, counts and frames are what to read.
+
+{textwrap.fill(counted, 120)}"""
 
 
 def main() -> None:
@@ -171,9 +219,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--chips", type=int, default=500)
+    parser.add_argument("--only-counts", action="store_true")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     demo = DemoSource(pace=False)
+    if args.only_counts:
+        save(json.loads(args.out.read_text()) | {"counts": counts(demo)}, args.out)
+        return
     chips = sorted((args.data / "unlabelled/utkface").glob("*.jpg"))
     random.Random(0).shuffle(chips)  # noqa: S311 - a draw of pictures
     found = {}
@@ -191,8 +243,14 @@ def main() -> None:
         "model_sha256": open_model(shipped_model()).file.sha256,
         "finder": shipped_model("finder-int8").name,
         "methods": found,
+        "counts": counts(demo),
     }
-    args.out.write_text(json.dumps(record, indent=1) + "\n")
+    save(record, args.out)
+
+
+def save(record: dict[str, Any], out: Path) -> None:
+    """Writes the record, and what docs/search.md shows of it."""
+    out.write_text(json.dumps(record, indent=1) + "\n")
     PAGE.write_text(fill(PAGE.read_text(), "search methods", page(record)))
 
 
