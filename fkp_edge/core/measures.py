@@ -28,8 +28,19 @@ SETTLED = 10
 """Samples from which a person's own values outweigh those of people in general."""
 USUAL_EYE = 0.127
 """Lid distance in pupil distances: median of 1,346 hand-labelled faces (LFPW and HELEN training sets, yaw below 35)."""
-SHUT, OPEN = 0.5, 0.65
-"""Openness below which a blink begins, and above which it ends; two values, so that noise makes no blinks."""
+SHUT = 0.5
+"""Share of what is usual below which an eye is not taken for open."""
+LEVEL_NS = 1_000_000_000
+"""How far back the level goes from which a blink dips: longer than a blink, shorter than a change of expression."""
+LEAST_DIP, DIP_IN_NOISE = 0.06, 4.0
+"""A blink dips below the level by this share of it, and by this many standard deviations of one face's noise; it ends
+half as deep. Chosen on val/: networks report eyes that are shut for a moment as three quarters open."""
+ONSET_NS = 150_000_000
+"""A blink falls from the level within this time; eyes that narrow more slowly do not blink."""
+MIN_LEVEL, MIN_STEPS = 5, 45
+"""Frames from which there is a level, and from which the noise is known."""
+STEP_OF_NOISE = 0.954
+"""Median of a step between two frames, in standard deviations of one: 0.6745 times the square root of 2."""
 MIN_BLINK_NS, MAX_BLINK_NS = 30_000_000, 500_000_000
 """Shorter is noise; longer are eyes that are closed."""
 CLOSED_LIPS = 0.23
@@ -115,7 +126,7 @@ class FaceMeasures:
         self._schema = schema
         self._eyes = (_Usual(USUAL_EYE), _Usual(USUAL_EYE))
         self._brows = (_Usual(None), _Usual(None))
-        self._shut_ns: int | None = None
+        self._dips = _Dips()
         self._blinks: int | None = None if schema is FKP15 else 0
         self._blink: Blink | None = None
 
@@ -131,7 +142,7 @@ class FaceMeasures:
             The measures; none but the blinks so far where the pose is not known or yaw is beyond `MAX_YAW`.
         """
         if pose is None or abs(pose[0]) > MAX_YAW:
-            self._shut_ns = None
+            self._dips.forget()
             return Measures(blinks=self._blinks, blink=self._blink)
         x, y = points.T.tolist()
         parts = PARTS[self._schema.name]
@@ -155,7 +166,8 @@ class FaceMeasures:
             )
         eye_left = self._eyes[0].ratio((_distance(x, y, 43, 47) + _distance(x, y, 44, 46)) / 2 / unit, at_ns)
         eye_right = self._eyes[1].ratio((_distance(x, y, 37, 41) + _distance(x, y, 38, 40)) / 2 / unit, at_ns)
-        self._watch_blinks((eye_left + eye_right) / 2, at_ns)
+        if (blink := self._dips.update((eye_left + eye_right) / 2, at_ns)) is not None:
+            self._blinks, self._blink = (self._blinks or 0) + 1, blink
         wide = _distance(x, y, 48, 54) / unit
         corners, middle = ((x[48] + x[54]) / 2, (y[48] + y[54]) / 2), ((x[51] + x[57]) / 2, (y[51] + y[57]) / 2)
         lift = _along(corners, middle, up) / unit
@@ -182,15 +194,53 @@ class FaceMeasures:
     ) -> float:
         return min(3.0, max(0.0, self._brows[side].ratio(_along(brow, eye, up) / unit, at_ns)))
 
-    def _watch_blinks(self, openness: float, at_ns: int) -> None:
-        if self._shut_ns is None:
-            self._shut_ns = at_ns if openness < SHUT else None
-        elif openness > OPEN:
-            blink = Blink(self._shut_ns, at_ns)
-            self._shut_ns = None
-            if MIN_BLINK_NS <= at_ns - blink.start_ns <= MAX_BLINK_NS:
-                self._blinks = (self._blinks or 0) + 1
-                self._blink = blink
+
+class _Dips:
+    """Finds blinks: short dips of the openness below its level, clear of the noise."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, float]] = deque(maxlen=120)
+        self._steps: deque[float] = deque(maxlen=90)
+        self._noise = 0.0
+        self._noise_ns: int | None = None
+        self._start: tuple[int, float, float] | None = None
+
+    def forget(self) -> None:
+        """The eyes were not seen: what was before says nothing of what comes."""
+        self._recent.clear()
+        self._start = None
+
+    def update(self, openness: float, at_ns: int) -> Blink | None:
+        """The blink that ends with this frame, if one does."""
+        blink = None
+        while self._recent and not 0 <= at_ns - self._recent[0][0] <= LEVEL_NS:
+            self._recent.popleft()
+        if self._start is not None:
+            start_ns, level, dip = self._start
+            if openness > level * (1 - dip / 2):
+                blink, self._start = Blink(start_ns, at_ns), None
+            elif not 0 <= at_ns - start_ns <= MAX_BLINK_NS:
+                self._start = None
+        elif len(self._recent) >= MIN_LEVEL and len(self._steps) >= MIN_STEPS:
+            level = sorted([value for _, value in self._recent])[len(self._recent) // 2]
+            dip = max(LEAST_DIP, DIP_IN_NOISE * self._noise)
+            high = level * (1 - dip / 2)
+            if openness < level * (1 - dip) and any(
+                value > high for seen_ns, value in self._recent if seen_ns >= at_ns - ONSET_NS
+            ):
+                self._start = (at_ns, level, dip)
+        if self._recent:
+            self._learn(openness - self._recent[-1][1], at_ns)
+        self._recent.append((at_ns, openness))
+        long_enough = blink is not None and MIN_BLINK_NS <= at_ns - blink.start_ns <= MAX_BLINK_NS
+        return blink if long_enough else None
+
+    def _learn(self, step: float, at_ns: int) -> None:
+        """The noise is what the openness changes from frame to frame; its median leaves blinks out."""
+        self._steps.append(abs(step))
+        if self._noise_ns is None or not 0 <= at_ns - self._noise_ns < SAMPLE_NS:
+            self._noise_ns = at_ns
+            self._noise = sorted(self._steps)[len(self._steps) // 2] / STEP_OF_NOISE
 
 
 class _Usual:

@@ -63,6 +63,32 @@ def test_blinks_are_counted_and_closed_eyes_are_not(frames: int, counted: int):
     assert film([1.0] * 60 + [0.1] * frames + [1.0] * 10, FaceMeasures(IBUG68))[-1].blinks == counted
 
 
+def test_a_shallow_dip_that_is_clear_of_the_noise_is_a_blink():
+    """Networks report eyes that are shut for a moment as three quarters open."""
+    noise = np.random.default_rng(2).normal(0, 0.015, 200)
+    openness = 1 + noise - np.where((np.arange(200) >= 100) & (np.arange(200) < 104), 0.2, 0.0)
+    assert film(list(openness), FaceMeasures(IBUG68))[-1].blinks == 1
+
+
+def test_a_dip_within_the_noise_is_none():
+    noise = np.random.default_rng(2).normal(0, 0.08, 200)
+    openness = 1 + noise - np.where((np.arange(200) >= 100) & (np.arange(200) < 104), 0.1, 0.0)
+    assert film(list(openness), FaceMeasures(IBUG68))[-1].blinks == 0
+
+
+def test_eyes_that_narrow_slowly_do_not_blink():
+    slowly = [*[1.0] * 60, *np.linspace(1, 0.6, 60), *np.linspace(0.6, 1, 60), *[1.0] * 30]
+    assert film(slowly, FaceMeasures(IBUG68))[-1].blinks == 0
+
+
+def test_what_happened_while_the_face_was_turned_away_is_no_blink():
+    measures = FaceMeasures(IBUG68)
+    film([1.0] * 60, measures)
+    measures.update(face(eyes=0.2), AHEAD, 60 * FRAME_NS)
+    measures.update(face(), (MAX_YAW + 10, 0.0, 0.0), 63 * FRAME_NS)
+    assert measures.update(face(), AHEAD, 66 * FRAME_NS).blinks == 0
+
+
 def test_a_blink_has_its_times():
     found = film([1.0] * 60 + [0.0] * 5 + [1.0] * 5, FaceMeasures(IBUG68))
     assert [measures.blink for measures in found[:65]] == [None] * 65

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from fkp_edge.errors import MissingPartError
-from fkp_edge.stream.adapters.heads import HeadSender, clamped
+from fkp_edge.stream.adapters.heads import HeadSender, clamped, lid_shut
 from fkp_edge.stream.protocol.address import UdpAddress
 from fkp_edge.stream.protocol.messages import FaceMessage, Hello, Measures, ObservationMessage, Pose
 from fkp_edge.stream.server.line_server import DatagramSender
@@ -80,8 +80,6 @@ def osc_message(address: str, *values: int | float | str) -> OscMessage:
     return builder.build()
 
 
-OPEN, SHUT = 0.85, 0.4
-"""Openness of an eye from which it counts as open, and as shut: networks report shut eyes as half open."""
 WIDE_OPEN = 0.5
 """Of a mouth whose `A` is 1."""
 
@@ -110,8 +108,8 @@ class VmcSender(HeadSender):
 
 def _blendshapes(found: Measures) -> Iterator[tuple[str, float]]:
     for name, openness in (("Blink_L", found.eye_open_left), ("Blink_R", found.eye_open_right)):
-        if openness is not None:
-            yield name, clamped((OPEN - openness) / (OPEN - SHUT), 0.0, 1.0)
+        if (shut := lid_shut(openness)) is not None:
+            yield name, shut
     if found.mouth_open is not None:
         yield "A", clamped(found.mouth_open / WIDE_OPEN, 0.0, 1.0)
     if found.smile is not None:

@@ -76,10 +76,10 @@ def test_a_face_is_what_its_receiver_reads(sent, seen) -> None:
     (packet,) = sent(seen({}))
     (face,) = receive(packet)
     assert (face.time, face.number, face.size, face.got_3d) == (1234.5, 0, (640, 480), 1)
-    assert face.eyes == (0.25, 1)
+    assert face.eyes == (0, 1)  # right, left
     assert face.translation == pytest.approx((1, -0.5, -5))
     assert face.confidence == (0.75,) * 66 + (0, 0)
-    assert face.features[:2] == (0, -0.75)  # left as usual, right all but shut
+    assert face.features[:2] == (0, -1)  # left as usual, right shut
     assert face.features[3] == pytest.approx(0.5)  # the left brow is raised
     assert face.features[12:] == pytest.approx((0.5, 0.5))
     assert not any(face.features[i] for i in (2, 4, 5, 6, 7, 8, 9, 10, 11))
