@@ -35,5 +35,7 @@ if __name__ == "__main__":
         sys.exit("usage: log_csv.py FILE.csv [SOURCE]")
     try:
         main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "demo")
+    except FileExistsError as error:
+        sys.exit(f"error: {error.filename} exists; name another file")
     except (fkp.FkpEdgeError, OSError) as error:
         sys.exit(f"error: {error}")

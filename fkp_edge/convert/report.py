@@ -111,7 +111,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if overall.subjects != overall.faces:
             faces += f" of {overall.subjects} people"
         measured = (
-            f"loses {overall.loss_percent:+.2f} % of the NME, at most {overall.interval_percent[1]:.2f} % "
+            f"loses {overall.loss_percent:+z.2f} % of the NME, at most {overall.interval_percent[1]:z.2f} % "
             f"(95 % interval, {faces}, {self.chosen})"
         )
         if self.passed:
@@ -173,8 +173,8 @@ def _losses(losses: dict[str, Loss], first: str) -> Table:
                 str(loss.subjects),
                 f"{loss.before_percent:.3f}",
                 f"{loss.after_percent:.3f}",
-                f"{loss.loss_percent:+.2f}",
-                "{:+.2f} to {:+.2f}".format(*loss.interval_percent),
+                f"{loss.loss_percent:+z.2f}",
+                "{:+z.2f} to {:+z.2f}".format(*loss.interval_percent),
             )
             for name, loss in losses.items()
         ],
@@ -188,8 +188,8 @@ def _points(total: Comparison) -> Table:
             name,
             f"{loss.before_percent:.3f}",
             f"{loss.after_percent:.3f}",
-            f"{loss.loss_percent:+.2f}",
-            "{:+.2f} to {:+.2f}".format(*loss.interval_percent),
+            f"{loss.loss_percent:+z.2f}",
+            "{:+z.2f} to {:+z.2f}".format(*loss.interval_percent),
             *(f"{value:.3f}" for value in total.rmse_px_by_point[name]),
         )
         for name, loss in total.points.items()
@@ -200,8 +200,8 @@ def _points(total: Comparison) -> Table:
             "all",
             f"{every.before_percent:.3f}",
             f"{every.after_percent:.3f}",
-            f"{every.loss_percent:+.2f}",
-            "{:+.2f} to {:+.2f}".format(*every.interval_percent),
+            f"{every.loss_percent:+z.2f}",
+            "{:+z.2f} to {:+z.2f}".format(*every.interval_percent),
             *(f"{value:.3f}" for value in total.rmse_px),
         )
     )
@@ -218,8 +218,8 @@ def _sizes(report: Report) -> Table:
                 f"{size.bytes / 1000:.1f}",
                 f"{size.gzip_bytes / 1000:.1f}",
                 f"{size.loss.after_percent:.3f}",
-                f"{size.loss.loss_percent:+.2f}",
-                "{:+.2f} to {:+.2f}".format(*size.loss.interval_percent),
+                f"{size.loss.loss_percent:+z.2f}",
+                "{:+z.2f} to {:+z.2f}".format(*size.loss.interval_percent),
                 f"{size.rmse_px:.3f}",
             )
             for size in report.sizes

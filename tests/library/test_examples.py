@@ -253,3 +253,11 @@ def test_an_example_says_in_one_line_what_it_cannot_use(name: str, monkeypatch: 
     monkeypatch.setattr(sys, "argv", [name, *given])
     with pytest.raises(SystemExit, match=r"^error: .*(nonsense|/nonexistent/a\.csv)"):
         runpy.run_path(str(REPOSITORY / f"examples/{name}.py"), run_name="__main__")
+
+
+def test_a_table_that_exists_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.csv").write_text("mine")
+    monkeypatch.setattr(sys, "argv", ["log_csv", str(tmp_path / "mine.csv")])
+    with pytest.raises(SystemExit, match=r"^error: .*mine\.csv exists; name another file"):
+        runpy.run_path(str(REPOSITORY / "examples/log_csv.py"), run_name="__main__")
+    assert (tmp_path / "mine.csv").read_text() == "mine"
