@@ -162,7 +162,10 @@ def read_model_file(path: Path, *, card_required: bool = True) -> ModelFile:
 def parse_model_file(path: Path, content: bytes, *, card_required: bool = True) -> ModelFile:
     """The model file whose bytes are `content`; see `read_model_file`, `path` is its name."""
     if content[4:8] != b"TFL3":
-        raise ModelFileError(f"{path} is not a TFLite model: bytes 4 to 8 are {content[4:8]!r}, expected b'TFL3'")
+        raise ModelFileError(
+            f"{path} is not a TFLite model, which has TFL3 in bytes 4 to 8; "
+            "expected a file that fkp-edge convert wrote, or the name of one that ships (fkp-edge models lists them)"
+        )
     try:
         archive, length = open_tail(content)
     except NoTailError as error:

@@ -167,12 +167,12 @@ def test_a_missing_file(tmp_path: Path):
 def test_a_text_file(tmp_path: Path):
     path = tmp_path / "notes.tflite"
     path.write_text("buy milk, eggs")
-    assert refusal(path) == f"{path} is not a TFLite model: bytes 4 to 8 are b'milk', expected b'TFL3'"
+    assert refusal(path).startswith(f"{path} is not a TFLite model, which has TFL3 in bytes 4 to 8; expected ")
 
 
 def test_an_empty_file(tmp_path: Path):
     (tmp_path / "m.tflite").touch()
-    assert "is not a TFLite model: bytes 4 to 8 are b'', expected b'TFL3'" in refusal(tmp_path / "m.tflite")
+    assert "is not a TFLite model, which has TFL3 in" in refusal(tmp_path / "m.tflite")
 
 
 def test_a_file_that_is_too_large(tmp_path: Path):
