@@ -116,6 +116,7 @@ def test_pages_are_what_a_browser_opens(text, url):
         ("/run/fkp-edge/points.sock", "unix:///run/fkp-edge/points.sock"),
         ("http://pi.local:8080/", "ws://pi.local:8080/stream"),
         ("udp://127.0.0.1:9", "udp://127.0.0.1:9"),
+        ("udp://pi.local", "udp://pi.local"),
         ("tcp://127.0.0.1:9", "tcp://127.0.0.1:9"),
         ("no host at all", "no host at all"),
     ],

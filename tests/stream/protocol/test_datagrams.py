@@ -8,7 +8,7 @@ import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream.protocol.datagrams import decode_datagram, encode_datagram
-from fkp_edge.stream.protocol.messages import FaceMessage, Measures, ObservationMessage, Pose
+from fkp_edge.stream.protocol.messages import FaceMessage, Measures, ObservationMessage, Pose, Position
 
 
 def test_a_face_has_200_bytes(observe):
@@ -109,6 +109,24 @@ def test_steps_finer_than_the_protocols_are_rounded():
     message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=(face,))
     (read,) = decode_datagram(encode_datagram(message)).faces
     assert (read.score, read.box, read.points) == (0.988, (1.01, 2.0, 3.0, 4.0), ((5.13, 6.12),))
+
+
+@pytest.mark.parametrize(
+    ("measures", "position"),
+    [
+        (Measures(smile=0.25, eye_open_left=1.5), None),
+        (Measures(blinks=3, blink=(10, 20)), Position(x=1.5, y=-2.0, z=60.25)),
+        (None, Position(x=0.0, y=0.0, z=50.0)),
+    ],
+)
+def test_measures_and_places_round_trip_beside_a_face_without(measures: Measures | None, position: Position | None):
+    plain = FaceMessage(id=1, score=0.5, box=(1.0, 2.0, 3.0, 4.0), points=((5.0, 6.0),))
+    told = msgspec.structs.replace(plain, id=2, measures=measures, position=position)
+    faces = (plain, told)
+    message = ObservationMessage(sequence=1, captured_ns=2, sent_ns=3, state="tracking", dropped=0, faces=faces)
+    read = decode_datagram(encode_datagram(message)).faces
+    assert (read[0].measures, read[0].position) == (None, None)
+    assert (read[1].measures, read[1].position) == (measures, position)
 
 
 def test_what_a_datagram_of_wild_measures_says_can_be_sent_on():
