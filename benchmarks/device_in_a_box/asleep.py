@@ -1,4 +1,4 @@
-"""Machines that are kept: a booted guest's memory with its disks, woken on copies as often as one likes."""
+"""Machines that are kept: a booted guest's memory with its disk, woken on copies as often as one likes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from .machine import Accelerator, BoxError, Machine
 
 __all__ = ["Asleep", "boot_first", "choose_accelerator"]
 
-STATE_MB = 64
+ROOT = "root.qcow2"
 
 
 def boot_first(image: Image, kit: Path, folder: Path, accelerator: Accelerator) -> Machine:
-    """A machine with new disks in `folder`: the system, the kit, and an empty one to cut off from power."""
+    """A machine whose disk is new, in `folder`, and begins as the image's."""
     folder.mkdir(parents=True, exist_ok=True)
-    blank = folder / "blank.img"
-    blank.unlink(missing_ok=True)
-    run("mke2fs", "-q", "-t", "ext4", blank, f"{STATE_MB}M")
-    _copy(image.root, folder / "root.qcow2")
-    _copy(blank, folder / "state.qcow2")
+    _copy(image.root, folder / ROOT)
     return Asleep(image, kit, folder, accelerator).machine(folder, wakes=False)
 
 
@@ -34,7 +30,7 @@ def _copy(disk: Path, place: Path) -> None:
 
 @dataclass(frozen=True)
 class Asleep:
-    """A machine's memory and disks in a folder; nobody writes to them any more."""
+    """A machine's memory and disk in a folder; nobody writes to them any more."""
 
     image: Image
     kit: Path
@@ -47,22 +43,17 @@ class Asleep:
         return self.folder / "memory"
 
     def wake(self, folder: Path) -> Machine:
-        """Goes on where it fell asleep, on new disks in `folder` that begin as these."""
-        self._copy_to(folder)
+        """Goes on where it fell asleep, on a new disk in `folder` that begins as this one's."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _copy(self.folder / ROOT, folder / ROOT)
         return self.machine(folder, wakes=True)
 
-    def _copy_to(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("root.qcow2", "state.qcow2"):
-            _copy(self.folder / name, folder / name)
-
     def machine(self, folder: Path, *, wakes: bool) -> Machine:
-        """Wakes, or boots, on the disks in `folder` as they are."""
-        drives = [f"file={folder / 'root.qcow2'},format=qcow2", f"file={self.kit},format=raw,readonly=on"]
+        """Wakes, or boots, on the disk in `folder` as it is."""
         return Machine(
             self.image.kernel,
             self.image.initrd,
-            [*drives, f"file={folder / 'state.qcow2'},format=qcow2"],
+            [f"file={folder / ROOT},format=qcow2", f"file={self.kit},format=raw,readonly=on"],
             accelerator=self.accelerator,
             log=folder / "console.log",
             saved=self.memory if wakes else None,
