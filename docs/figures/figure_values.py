@@ -279,7 +279,7 @@ def box() -> dict[str, str]:
     cuts = container["cuts"]
     return {
         "flowing_s": f"{machine['flowing_after_s']:.0f}",
-        "exposure": f"{machine['exposure']:g}",
+        "replugged_s": f"{machine['replugged_tracked_after_s']}",
         "sigstop_s": f"{container['sigstop_flowing_after_s']}",
         "cuts": f"{cuts['count']}",
         "changes": f"{cuts['changes_reported']:,}",
