@@ -149,6 +149,7 @@ results: $(DEV) ## measures what the READMEs quote (DATA=folder with train/, tes
 	.venv-dev/bin/python benchmarks/scenes.py $(DATA) $(RESULTS)/scenes.json
 	.venv-dev/bin/python benchmarks/conditions.py $(DATA) $(RESULTS)/conditions.json
 	.venv-dev/bin/python benchmarks/measures.py $(DATA) $(RESULTS)/measures.json
+	.venv-dev/bin/python benchmarks/blinks.py $(DATA) $(RESULTS)/blinks.json
 	.venv-dev/bin/python benchmarks/crop_jitter.py $(DATA) $(RESULTS)/crop_jitter.json
 	.venv-dev/bin/python benchmarks/clips.py $(DATA) $(RESULTS)/clips.json
 	rm -f $(RESULTS)/demo.jsonl

@@ -154,6 +154,7 @@ WAYS: dict[str, Run | Left] = {
     ),
     "python benchmarks/peers/run.py DATA benchmarks/results/peers.json --cache ~/.cache/fkp-edge-peers": Left(DATA),
     "python benchmarks/measures.py DATA benchmarks/results/measures.json": Left(DATA),
+    "python benchmarks/blinks.py DATA benchmarks/results/blinks.json": Left(DATA),
     "python benchmarks/peers/page.py": Left("writes into the pages; test_peers.py compares them with the results"),
     # your own camera
     "fkp-edge run --keep kept --keep-unsure": Run(DEMO),

@@ -251,6 +251,23 @@ def published() -> dict[str, str]:
     }
 
 
+def measures() -> dict[str, str]:
+    found, blinks = results("measures"), results("blinks")
+    tracked = found["afw"]["tracked"]
+    return {
+        "cost": f"{100 * found['cost']['keypoints-int8']:.1f}",
+        "cost68": f"{100 * found['cost']['keypoints68-int8']:.1f}",
+        "eyes": f"{tracked['eye_open']['correlation']:.2f}",
+        "mouth": f"{tracked['mouth_open']['correlation']:.2f}",
+        "blink_faces": f"{blinks['faces']}",
+        "blinks_found": f"{100 * blinks['found']:.0f}",
+        "blinks_low": f"{100 * blinks['found_interval'][0]:.0f}",
+        "blinks_high": f"{100 * blinks['found_interval'][1]:.0f}",
+        "blinks_false": f"{blinks['false_per_minute']:.2f}",
+        "blinks_false_high": f"{blinks['false_interval'][1]:.2f}",
+    }
+
+
 def install() -> dict[str, str]:
     return {"environment_mb": f"{results('install')['environment_mb']}"}
 
@@ -290,7 +307,8 @@ def box() -> dict[str, str]:
 
 TOPICS: tuple[Callable[[], dict[str, str]], ...] = (
     accuracy, groups, scenes, file, instructions, emulated, engine, stream, hostile, pose, search, crossing, smoothing,
-    soak, faults, live, conversion, published, install, peers, box,
+    soak, faults, live, conversion, published, install, measures, peers,
+    box,
 )  # fmt: skip
 
 

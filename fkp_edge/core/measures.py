@@ -199,7 +199,8 @@ class _Dips:
     """Finds blinks: short dips of the openness below its level, clear of the noise."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[int, float]] = deque(maxlen=120)
+        self._times: deque[int] = deque(maxlen=120)
+        self._values: deque[float] = deque(maxlen=120)
         self._steps: deque[float] = deque(maxlen=90)
         self._noise = 0.0
         self._noise_ns: int | None = None
@@ -207,33 +208,38 @@ class _Dips:
 
     def forget(self) -> None:
         """The eyes were not seen: what was before says nothing of what comes."""
-        self._recent.clear()
+        self._times.clear()
+        self._values.clear()
         self._start = None
 
     def update(self, openness: float, at_ns: int) -> Blink | None:
         """The blink that ends with this frame, if one does."""
         blink = None
-        while self._recent and not 0 <= at_ns - self._recent[0][0] <= LEVEL_NS:
-            self._recent.popleft()
+        while self._times and not 0 <= at_ns - self._times[0] <= LEVEL_NS:
+            self._times.popleft()
+            self._values.popleft()
         if self._start is not None:
             start_ns, level, dip = self._start
             if openness > level * (1 - dip / 2):
                 blink, self._start = Blink(start_ns, at_ns), None
             elif not 0 <= at_ns - start_ns <= MAX_BLINK_NS:
                 self._start = None
-        elif len(self._recent) >= MIN_LEVEL and len(self._steps) >= MIN_STEPS:
-            level = sorted([value for _, value in self._recent])[len(self._recent) // 2]
-            dip = max(LEAST_DIP, DIP_IN_NOISE * self._noise)
-            high = level * (1 - dip / 2)
-            if openness < level * (1 - dip) and any(
-                value > high for seen_ns, value in self._recent if seen_ns >= at_ns - ONSET_NS
-            ):
-                self._start = (at_ns, level, dip)
-        if self._recent:
-            self._learn(openness - self._recent[-1][1], at_ns)
-        self._recent.append((at_ns, openness))
+        elif len(self._values) >= MIN_LEVEL and openness < max(self._values) * (1 - LEAST_DIP):
+            self._begin(openness, at_ns)
+        if self._values:
+            self._learn(openness - self._values[-1], at_ns)
+        self._times.append(at_ns)
+        self._values.append(openness)
         long_enough = blink is not None and MIN_BLINK_NS <= at_ns - blink.start_ns <= MAX_BLINK_NS
         return blink if long_enough else None
+
+    def _begin(self, openness: float, at_ns: int) -> None:
+        level = sorted(self._values)[len(self._values) // 2]
+        dip = max(LEAST_DIP, DIP_IN_NOISE * self._noise)
+        before = [v for seen_ns, v in zip(self._times, self._values, strict=True) if seen_ns >= at_ns - ONSET_NS]
+        fell = bool(before) and max(before) > level * (1 - dip / 2)
+        if len(self._steps) >= MIN_STEPS and openness < level * (1 - dip) and fell:
+            self._start = (at_ns, level, dip)
 
     def _learn(self, step: float, at_ns: int) -> None:
         """The noise is what the openness changes from frame to frame; its median leaves blinks out."""
