@@ -160,7 +160,10 @@ WAYS: dict[str, Run | Left] = {
     "fkp-edge run --keep kept --keep-unsure": Run(DEMO),
     "fkp-edge label kept --out faces/desk": Run({"kept": "pictures"}),
     "fkp-edge label kept --out faces/better --teacher mediapipe --habit DATA/train/lfpw DATA/train/helen": Left(DATA),
-    "fkp-edge label clip.mp4 --out faces/clip --every 1": Run(),
+    "fkp-edge adapt keypoints-float32 --data faces --out mine-int8.tflite": Left(
+        "trains for minutes; tests/convert/test_adapt.py adapts to drawn faces"
+    ),
+    "fkp-edge label clip.mp4 --out faces/clip --every 1": Run({"clip.mp4": "photo.jpg"}),  # the test's clip is grey
     # tutorial, train/, convert/
     "python3 -m venv .venv-dev && . .venv-dev/bin/activate": Left("makes the environment that this runs in"),
     "fkp-edge data kaggle --out kaggle": Left("an account at Kaggle; test_competition.py has a client of its own"),

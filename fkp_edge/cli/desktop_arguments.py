@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fkp_edge.cli.arguments import Commands, add_data, add_model, add_trust, percent, positive, seconds, share, threads
+from fkp_edge.cli.arguments import (
+    Commands,
+    add_data,
+    add_model,
+    add_trust,
+    model,
+    percent,
+    positive,
+    seconds,
+    share,
+    threads,
+)
 
 __all__ = ["add_data_commands", "add_desktop_commands"]
 
@@ -59,6 +70,37 @@ def add_desktop_commands(commands: Commands) -> None:
     label.add_argument(
         "--every", type=seconds, default=0.5, metavar="S", help="of a video, look at a frame every S s (default: 0.5)"
     )
+
+    adapt = commands.add_parser("adapt", help="your labelled faces -> a network for them (desktop; fkp-edge[convert])")
+    adapt.add_argument(
+        "model", type=model, metavar="MODEL", help="what to start from: a float model file, such as keypoints-float32"
+    )
+    add_data(adapt, "your faces: a folder of .pts beside their pictures, or of such folders, as label makes them")
+    adapt.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.tflite", help="int8 file; float32 goes beside it"
+    )
+    adapt.add_argument(
+        "--held-out",
+        type=Path,
+        metavar="DIR",
+        help="your faces that judge (default: the last quarter of each folder's names)",
+    )
+    adapt.add_argument(
+        "--original",
+        type=Path,
+        metavar="DIR",
+        help="the data that MODEL learnt from: trains with it, so that less is forgotten, and judges on it, too",
+    )
+    adapt.add_argument("--epochs", type=positive, default=10, metavar="N", help="of training (default: 10)")
+    adapt.add_argument(
+        "--max-loss",
+        type=percent,
+        default=1.0,
+        metavar="P%",
+        help="refuse what may lose more of the NME on the original validation faces, or to int8 (default: 1%%)",
+    )
+    adapt.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    adapt.add_argument("--json", action="store_true", help="print the report as JSON")
 
     convert = commands.add_parser("convert", help="float network -> int8 TFLite (desktop; needs fkp-edge[convert])")
     convert.add_argument(

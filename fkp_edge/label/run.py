@@ -84,8 +84,8 @@ def label(
         progress: told how many pictures or frames are done, and how many there are (0 where a video does not say).
 
     Raises:
-        InputError: `source` holds nothing to label, `out` holds something else, the teacher's points are others, or
-            the disk is full.
+        InputError: `source` holds nothing to label or no face, `out` holds something else, the teacher's points are
+            others, or the disk is full.
         SourceError: the video is damaged.
     """
     if teacher.schema.size < how.schema.size:
@@ -118,6 +118,8 @@ def label(
     if not journal.done:
         reason = unreadable[0] if unreadable else "it ends before its first frame"
         raise InputError(f"nothing in {source} can be labelled: {reason}")
+    if not faces:
+        raise InputError(f"no face is seen in any of the {len(journal.done)} pictures of {source}; expected faces")
     kept = [face for face in faces if face.name]
     return Labelled(
         looked_at=len(journal.done),

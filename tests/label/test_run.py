@@ -129,6 +129,12 @@ def test_a_file_that_is_no_picture_is_named_and_the_rest_labelled(pictures, tmp_
     assert "1.png is not a picture that OpenCV reads" in found.unreadable[0]
 
 
+def test_pictures_without_faces_are_an_error(tmp_path):
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros((9, 9), np.uint8))
+    with pytest.raises(InputError, match=r"no face is seen in any of the 1 pictures of .*black.png; expected faces"):
+        label(tmp_path / "black.png", FakeTeacher(), tmp_path / "out", HOW)
+
+
 def test_two_pictures_of_one_name_are_refused(pictures, tmp_path):
     cv2.imwrite(str(pictures / "0.jpg"), np.zeros((9, 9), np.uint8))
     with pytest.raises(InputError, match="have one name"):
