@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 
 import pytest
 
 from fkp_edge.errors import StreamError
 from fkp_edge.stream import TcpAddress, UdpAddress, UnixAddress, WebAddress, connect, encode, parse_address
 from fkp_edge.stream.protocol.messages import Auth
-from fkp_edge.stream.server.access import check_reach, read_password, read_token, same_token
+from fkp_edge.stream.server.access import check_certificate, check_reach, read_password, read_token, same_token
 from fkp_edge.stream.server.connection import Limits
 
 TOKEN = "0123456789abcdef"
@@ -163,3 +164,13 @@ def test_mqtt_beyond_loopback_needs_tls_or_insecure():
         check_reach(parse_address("mqtt://10.0.0.1:1883"), token=None, insecure=False)
     check_reach(parse_address("mqtts://10.0.0.1:8883"), token=None, insecure=False)
     check_reach(parse_address("mqtt://10.0.0.1:1883"), token=None, insecure=True)
+
+
+def test_wss_needs_a_certificate_and_nothing_else_does():
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for address in (TcpAddress("h", 1), UdpAddress("h", 1), WebAddress("h", 1)):
+        check_certificate(address, None)
+        check_certificate(address, tls)
+    check_certificate(WebAddress("h", 1, secure=True), tls)
+    with pytest.raises(StreamError, match="certificate"):
+        check_certificate(WebAddress("h", 1, secure=True), None)
