@@ -71,6 +71,21 @@ def groups() -> dict[str, str]:
     return found
 
 
+def adapt() -> dict[str, str]:
+    """The clips' people before and after."""
+    record = results("adapt")
+    found = {"faces": f"{record['faces']}"}
+    for name in ("own", "original"):
+        loss = record[name]
+        found |= {
+            f"{name}.faces": f"{loss['faces']}",
+            f"{name}.before": f"{loss['before_percent']:.2f}",
+            f"{name}.after": f"{loss['after_percent']:.2f}",
+            f"{name}.change": f"{loss['loss_percent']:+.1f}",
+        }
+    return found
+
+
 def file() -> dict[str, str]:
     """Sizes of the shipped files."""
     found = {"mb": f"{shipped_model().stat().st_size / 1e6:.2f}"}
@@ -306,8 +321,8 @@ def box() -> dict[str, str]:
 
 
 TOPICS: tuple[Callable[[], dict[str, str]], ...] = (
-    accuracy, groups, scenes, file, instructions, emulated, engine, stream, hostile, pose, search, crossing, smoothing,
-    soak, faults, live, conversion, published, install, measures, peers,
+    accuracy, adapt, groups, scenes, file, instructions, emulated, engine, stream, hostile, pose, search, crossing,
+    smoothing, soak, faults, live, conversion, published, install, measures, peers,
     box,
 )  # fmt: skip
 
