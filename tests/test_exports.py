@@ -9,7 +9,7 @@ import fkp_edge
 from fkp_edge import errors
 
 MODULES = [i.name for i in pkgutil.walk_packages(fkp_edge.__path__, "fkp_edge.") if not i.name.endswith("__main__")]
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.cli.train", "fkp_edge.cli.convert")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.cli.adapt", "fkp_edge.cli.train", "fkp_edge.cli.convert")
 EXTRAS = {
     "fkp_edge.stream.web": "aiohttp",
     "fkp_edge.stream.client.websocket": "aiohttp",

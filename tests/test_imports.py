@@ -10,7 +10,7 @@ import pytest
 import fkp_edge
 
 BANNED = ("tensorflow", "tf_keras", "tensorflow_model_optimization", "pandas", "sklearn", "matplotlib")
-DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.cli.train", "fkp_edge.cli.convert")
+DESKTOP = ("fkp_edge.train", "fkp_edge.convert", "fkp_edge.cli.adapt", "fkp_edge.cli.train", "fkp_edge.cli.convert")
 EXTRAS = {
     "fkp_edge.stream.web": ("aiohttp", "web"),
     "fkp_edge.stream.client.websocket": ("aiohttp", "web"),
