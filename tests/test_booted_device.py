@@ -129,13 +129,6 @@ def test_what_the_doctor_fails_or_warns_of_is_a_problem() -> None:
     assert part("report").failing(said) == ["camera: x", "power: x"]
 
 
-def test_lines_of_the_journal_are_counted_by_level() -> None:
-    assert part("report").levels('{"PRIORITY": "6"}\n-- No entries --\n{"PRIORITY": "4"}\n{"PRIORITY": "6"}') == {
-        "4": 1,
-        "6": 2,
-    }
-
-
 def test_the_installers_steps_are_told_from_its_words() -> None:
     assert part("report").steps_of("+ pip install x\ninstall.sh: done\n+ sync -f y\n") == ["pip install x", "sync -f y"]
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["Check", "Report", "exposure", "failing", "levels", "steps_of"]
+__all__ = ["Check", "Report", "exposure", "failing", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,3 @@ def failing(doctor: str) -> list[str]:
 def steps_of(output: str) -> list[str]:
     """The commands that install.sh printed as it ran them."""
     return [line[2:] for line in output.splitlines() if line.startswith("+ ")]
-
-
-def levels(journal: str) -> dict[str, int]:
-    """How many lines of `journalctl -o json` have each priority."""
-    found: dict[str, int] = {}
-    for line in journal.splitlines():
-        if line.startswith("{"):
-            priority = str(json.loads(line).get("PRIORITY", "none"))
-            found[priority] = found.get(priority, 0) + 1
-    return dict(sorted(found.items()))
