@@ -39,7 +39,7 @@ TESTS = {
     "fkp_edge/device/tracking/engine.py": f"{DEVICE}/tracking/test_engine_states.py {DEVICE}/tracking/test_engine.py",
     "fkp_edge/device/tracking/tracker.py": f"{DEVICE}/tracking/test_tracker.py {DEVICE}/tracking/test_refinement.py",
     "fkp_edge/device/tracking/smoothing.py": f"{DEVICE}/tracking/test_smoothing.py",
-    "fkp_edge/device/tracking/pose.py": f"{DEVICE}/tracking/test_pose.py",
+    "fkp_edge/device/tracking/pose.py": f"{DEVICE}/tracking/test_pose.py {DEVICE}/tracking/test_measuring.py",
     "fkp_edge/device/detection/search.py": f"{DEVICE}/detection -k not(abort)",
     "fkp_edge/device/detection/threaded.py": f"{MOTION} {SEARCH}",
     "fkp_edge/device/detection/proposals.py": f"{DEVICE}/detection/test_proposals.py",

@@ -155,3 +155,19 @@ def test_a_camera_slower_than_the_looks_for_its_frames_is_not_opened_again(model
     runtime = Runtime(camera, Engine(model, FakeSearch()), [stop_after_the_third], reopen=open_again)
     runtime.run()
     assert (reopened, runtime.reopened) == ([], 0)
+
+
+class Unclosable(FakeCamera):
+    """A camera that is gone, and fails to close, too."""
+
+    def close(self) -> None:
+        raise SourceError("no such device")
+
+
+def test_a_source_that_does_not_close_is_said_and_ends_the_run_all_the_same(
+    model: KeypointModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = Recorder()
+    Runtime(Unclosable(frames(3)), Engine(model, FakeSearch()), [sink]).run()
+    assert len(sink.seen) == 3
+    assert "fake does not close: no such device" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -37,6 +38,13 @@ def test_boxes_stay_boxes(demo_frames: list[Frame]) -> None:
 def test_what_is_gone_or_in_another_picture_stays_where_it_was(demo_frames: list[Frame], now: np.ndarray) -> None:
     crop = crop_of(demo_frames[0])
     assert moved_on([crop], demo_frames[0].grey, now, most=1) == [crop]
+
+
+def test_what_is_gone_is_not_taken_for_something_a_little_like_it(demo_frames: list[Frame]) -> None:
+    crop = crop_of(demo_frames[0])
+    for seed in range(5):
+        room = cv2.resize(np.random.default_rng(seed).integers(0, 256, (48, 64), np.uint8), (640, 480))
+        assert moved_on([crop], demo_frames[0].grey, room, most=1) == [crop]
 
 
 def test_a_proposal_without_a_pattern_stays(demo_frames: list[Frame]) -> None:
