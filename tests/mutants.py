@@ -9,8 +9,9 @@ there is; a sample by seed takes minutes, and the same seed gives the same mutan
 of its own, so that a run can be stopped at any time. Tests run in a fork that has the heavy libraries already, so that
 a mutant costs what its tests cost. Ends with 1 where fewer than `--kill` percent die.
 
-`--out` writes what was found and goes on with what is there: reasons that a person wrote beside a survivor stay, and so
-do the modules that are not named.
+`--out` writes what was found and goes on with what is there: what a person wrote beside a survivor stays, and so do the
+modules that are not named. A survivor of which `equivalent` is set to true there does what the module did, whatever its
+input: it is counted apart.
 """
 
 from __future__ import annotations
@@ -210,15 +211,25 @@ def merge(file: Path, found: dict[str, Any], settings: dict[str, Any]) -> None:
         raise SystemExit(f"{file} is of { ({key: before[key] for key in settings}) }; expected {settings}")
     modules = before["modules"]
     for module, result in found.items():
-        reasons = {(s["source"], s["change"]): s["reason"] for s in modules.get(module, {}).get("survivors", [])}
+        said = {(s["source"], s["change"]): s for s in modules.get(module, {}).get("survivors", [])}
         for survivor in result["survivors"]:
-            survivor["reason"] = reasons.get((survivor["source"], survivor["change"]), "")
+            survivor.setdefault("reason", "")
+            survivor |= said.get((survivor["source"], survivor["change"]), {}) | {"line": survivor["line"]}
         modules[module] = result
     modules = {module: modules[module] for module in TESTS if module in modules}
     died, total = (sum(result[key] for result in modules.values()) for key in ("died", "mutants"))
-    command = f"python tests/mutants.py --out {file}"
-    whole = settings | {"command": command, "date": f"{datetime.now(UTC):%Y-%m-%d}", "died": died, "mutants": total}
-    file.write_text(json.dumps(whole | {"percent": round(100 * died / total, 1), "modules": modules}, indent=1) + "\n")
+    equivalent = sum(bool(s.get("equivalent")) for result in modules.values() for s in result["survivors"])
+    whole = settings | {
+        "command": f"python tests/mutants.py --out {file}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "died": died,
+        "mutants": total,
+        "equivalent": equivalent,
+        "percent": round(100 * died / total, 1),
+        "percent_without_equivalent": round(100 * died / (total - equivalent), 1),
+        **{key: value for key, value in before.items() if key in ("method", "not_measured")},
+    }
+    file.write_text(json.dumps(whole | {"modules": modules}, indent=1) + "\n")
 
 
 def main() -> int:

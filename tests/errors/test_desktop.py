@@ -117,8 +117,10 @@ def test_train_with_a_wrong_type(trains, tmp_path: Path):
 
 def test_train_on_a_missing_folder(trains, tmp_path: Path):
     assert trains(data=tmp_path / "none") == (
-        f"{tmp_path / 'none' / 'train'} does not exist; "
-        "expected a folder of .pts files or Kaggle's training.csv or .zip"
+        f"{tmp_path / 'none'} does not exist; expected a folder with labelled faces"
+    )
+    assert trains() == (
+        f"{tmp_path / 'train'} does not exist; expected a folder of .pts files or Kaggle's training.csv or .zip"
     )
     assert not (tmp_path / "run").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -45,6 +46,7 @@ def _opencv() -> dict[str, Any]:
 
 
 def _runtime() -> dict[str, Any]:
+    os.environ["FKP_EDGE_DEBUG"] = "1"  # what the runtime says of XNNPACK is what the doctor reads
     import numpy as np
 
     from fkp_edge.core.geometry import CROP_SIZE

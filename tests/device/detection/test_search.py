@@ -15,6 +15,7 @@ import pytest
 from fkp_edge.core.geometry import Crop, crop_from_track
 from fkp_edge.core.keypoints import FKP15
 from fkp_edge.core.observation import Frame
+from fkp_edge.core.settings import parse_settings
 from fkp_edge.device.detection import search as searches
 from fkp_edge.device.detection.search import (
     InlineSearch,
@@ -25,7 +26,7 @@ from fkp_edge.device.detection.search import (
     open_search,
 )
 from fkp_edge.device.timing import StageTimes
-from fkp_edge.errors import FkpEdgeError, MissingPartError
+from fkp_edge.errors import FkpEdgeError, InputError, MissingPartError
 
 BOX = (1.0, 2.0, 30.0, 30.0)
 
@@ -280,3 +281,9 @@ search.close()
 def test_a_search_that_goes_on_at_the_end_does_not_abort_the_process() -> None:
     ended = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, "terminate called" in ended.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("share", ["cpu_share", "second_share"])
+def test_a_search_has_one_core_at_most(share: str):
+    with pytest.raises(InputError, match=share):
+        parse_settings({share: 1.5}, SearchSettings, "config.toml")

@@ -9,6 +9,7 @@ import pytest
 
 from fkp_edge.core.geometry import crop_from_track
 from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.core.settings import parse_settings
 from fkp_edge.device.detection.haar import HaarDetector
 from fkp_edge.device.detection.search import FakeSearch, InlineSearch
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
@@ -181,3 +182,7 @@ def test_half_a_face_is_no_new_face(model: KeypointModel, demo_frames: list[Fram
     observation = engine.process(demo_frames[0])
     on_it = observation.faces and np.abs(observation.faces[0].points - demo_frames[0].truth).max() < 0.1 * w
     assert observation.state is State.SEARCHING or on_it
+
+
+def test_faces_of_eight_pixels_may_be_asked_for():
+    assert parse_settings({"smallest_side": 8}, EngineSettings, "config.toml").smallest_side == 8

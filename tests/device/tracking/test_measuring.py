@@ -7,9 +7,11 @@ import pytest
 from fkp_edge.core.keypoints import IBUG68
 from fkp_edge.core.measures import FaceMeasures
 from fkp_edge.core.observation import Face, Frame
+from fkp_edge.core.settings import parse_settings
 from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.tracking.engine import Engine, EngineSettings
 from fkp_edge.device.tracking.pose import MeasureSettings
+from fkp_edge.errors import InputError
 from fkp_edge.model.interpreter import KeypointModel, open_model
 from fkp_edge.model.shipped import shipped_model
 
@@ -92,3 +94,14 @@ def test_a_face_that_is_found_again_is_another_persons_until_learnt(
     second = engine.process(Frame(demo_frames[0].grey, 2 * 10**9, 2)).faces[0]
     assert second.id != first.id
     assert second.measures == first.measures == FaceMeasures(IBUG68).update(first.points, first.pose, 0)
+
+
+@pytest.mark.parametrize("degrees", [10, 170])
+def test_the_narrowest_and_the_widest_lens_may_be_set(degrees: int) -> None:
+    assert parse_settings({"field_of_view": degrees}, MeasureSettings, "config.toml").field_of_view == degrees
+
+
+@pytest.mark.parametrize("degrees", [9, 171])
+def test_no_lens_is_narrower_or_wider(degrees: int) -> None:
+    with pytest.raises(InputError, match="field_of_view"):
+        parse_settings({"field_of_view": degrees}, MeasureSettings, "config.toml")

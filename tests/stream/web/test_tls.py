@@ -78,3 +78,8 @@ def test_files_that_do_not_belong_together_are_refused(files, tmp_path):
         read_tls(files[0], files[0])
     with pytest.raises(StreamError, match=r"cannot use certificate .*none with key .* No such file or directory"):
         read_tls(tmp_path / "none", files[1])
+
+
+def test_a_certificate_that_is_not_there_is_said_to_be_missing(files, tmp_path):
+    with pytest.raises(StreamError, match=r"absent\.pem.*No such file"):
+        read_tls(tmp_path / "absent.pem", files[1])
