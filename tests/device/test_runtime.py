@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fkp_edge.core.observation import Frame, Observation, State
+from fkp_edge.device.capture import Capture
 from fkp_edge.device.detection.search import FakeSearch
 from fkp_edge.device.runtime import HEARTBEAT_S, Runtime, SupervisionSettings
 from fkp_edge.device.sources import FakeCamera
@@ -171,3 +172,20 @@ def test_a_source_that_does_not_close_is_said_and_ends_the_run_all_the_same(
     Runtime(Unclosable(frames(3)), Engine(model, FakeSearch()), [sink]).run()
     assert len(sink.seen) == 3
     assert "fake does not close: no such device" in caplog.text
+
+
+def test_who_waits_for_a_frame_has_it_when_it_comes():
+    frame = Frame(np.zeros((48, 64), np.uint8), 0, 0)
+
+    class Late(FakeCamera):
+        def read(self) -> Frame | None:
+            time.sleep(0.2)  # so that it is waited for
+            return super().read()
+
+    capture = Capture(lambda: Late([frame]), wait=True)
+    taken: list[Frame | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(capture.take(3600)), daemon=True)
+    waiting.start()
+    waiting.join(20)
+    capture.abandon()
+    assert taken == [frame]

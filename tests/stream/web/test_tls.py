@@ -81,5 +81,5 @@ def test_files_that_do_not_belong_together_are_refused(files, tmp_path):
 
 
 def test_a_certificate_that_is_not_there_is_said_to_be_missing(files, tmp_path):
-    with pytest.raises(StreamError, match=r"absent\.pem.*No such file"):
+    with pytest.raises(StreamError, match=r"absent\.pem with key .*key\.pem: No such file"):
         read_tls(tmp_path / "absent.pem", files[1])
