@@ -175,11 +175,11 @@ def test_a_source_that_does_not_close_is_said_and_ends_the_run_all_the_same(
 
 
 def test_who_waits_for_a_frame_has_it_when_it_comes():
-    frame = Frame(np.zeros((48, 64), np.uint8), 0, 0)
+    frame, over = Frame(np.zeros((48, 64), np.uint8), 0, 0), threading.Event()
 
     class Late(FakeCamera):
         def read(self) -> Frame | None:
-            time.sleep(0.2)  # so that it is waited for
+            over.wait(3600 if self.reads else 0.2)  # the one frame is waited for, and no end comes to wake who waits
             return super().read()
 
     capture = Capture(lambda: Late([frame]), wait=True)
@@ -187,5 +187,7 @@ def test_who_waits_for_a_frame_has_it_when_it_comes():
     waiting = threading.Thread(target=lambda: taken.append(capture.take(3600)), daemon=True)
     waiting.start()
     waiting.join(20)
+    seen = list(taken)
     capture.abandon()
-    assert taken == [frame]
+    over.set()
+    assert seen == [frame]
