@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from fkp_edge.model.file import Card
 from fkp_edge.model.shipped import shipped_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs ignore Ctrl-C, and so would children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
